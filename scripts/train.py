@@ -1,0 +1,9 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Trains a policy: scripts/train.py --task Isaac-Velocity-Flat-Unitree-A1-v0 --agent sac."""
+
+from isaaclab_offpolicy.cli.train import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""SAC and what it is made of."""
+
+from .critic import QEnsemble
+from .distribution import SquashedGaussianDistribution
+from .exploration import HeldNoise
+from .replay_buffer import ReplayBatch, ReplayBuffer
+from .sac import SAC, NonFiniteError
+from .temperature import EntropyCoef
+
+__all__ = [
+    "SAC",
+    "EntropyCoef",
+    "HeldNoise",
+    "NonFiniteError",
+    "QEnsemble",
+    "ReplayBatch",
+    "ReplayBuffer",
+    "SquashedGaussianDistribution",
+]

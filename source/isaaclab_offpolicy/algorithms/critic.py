@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The critics: an ensemble of Q-functions evaluated as one network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from rsl_rl.utils import resolve_nn_activation
+from torch import nn
+
+
+class QEnsemble(nn.Module):
+    """Several Q-functions of equal shape, with one batched matrix product per layer for all of them.
+
+    Each is a multi-layer perceptron: linear, layer normalisation, activation; the last layer is linear.
+
+    Args:
+        obs_dim: Number of observations D.
+        action_dim: Number of joints A.
+        hidden_dims: Widths of the hidden layers.
+        activation: Name of the activation, as rsl_rl knows it.
+        layer_norm: Whether hidden layers are normalised before their activation.
+        n_critics: Number of Q-functions C.
+    """
+
+    def __init__(
+        self,
+        obs_dim: int,
+        action_dim: int,
+        hidden_dims: Sequence[int] = (512, 256, 128),
+        activation: str = "elu",
+        layer_norm: bool = True,
+        n_critics: int = 2,
+    ) -> None:
+        super().__init__()
+        self.n_critics = n_critics
+        self.activation = resolve_nn_activation(activation)
+        dims = [obs_dim + action_dim, *hidden_dims, 1]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        self.norm_weights, self.norm_biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in zip(dims[:-1], dims[1:], strict=True):
+            # the initialisation of torch.nn.Linear
+            limit = 1.0 / math.sqrt(fan_in)
+            self.weights.append(nn.Parameter(torch.empty(n_critics, fan_in, fan_out).uniform_(-limit, limit)))
+            self.biases.append(nn.Parameter(torch.empty(n_critics, 1, fan_out).uniform_(-limit, limit)))
+        if layer_norm:
+            for width in hidden_dims:
+                self.norm_weights.append(nn.Parameter(torch.ones(n_critics, 1, width)))
+                self.norm_biases.append(nn.Parameter(torch.zeros(n_critics, 1, width)))
+
+    def forward(self, obs: torch.Tensor, unit_action: torch.Tensor) -> torch.Tensor:
+        """Q-values.
+
+        Args:
+            obs: Normalised observations, shape [B, D].
+            unit_action: Actions scaled to [-1, 1], shape [B, A].
+
+        Returns:
+            Q-values, shape [C, B].
+        """
+        x = torch.cat((obs, unit_action), dim=-1).expand(self.n_critics, -1, -1)
+        for i in range(len(self.weights) - 1):
+            x = torch.baddbmm(self.biases[i], x, self.weights[i])
+            if len(self.norm_weights):
+                x = F.layer_norm(x, x.shape[-1:])
+                x = torch.addcmul(self.norm_biases[i], x, self.norm_weights[i])
+            x = self.activation(x)
+        return torch.baddbmm(self.biases[-1], x, self.weights[-1]).squeeze(-1)

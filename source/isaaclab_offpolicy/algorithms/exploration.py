@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Exploration noise that is held for some steps."""
+
+from __future__ import annotations
+
+import torch
+
+
+class HeldNoise:
+    """Standard normal noise per environment and joint that stays the same for ``hold`` steps.
+
+    White noise at 50 Hz averages out over a leg's motion; held noise pushes a joint the same way for a while and so
+    reaches other states. The published recipe calls it gSDE; in its code it is this: the noise is drawn anew once per
+    roll-out (every ``train_freq`` steps), while the standard deviation follows the state. Here environments draw anew
+    in turns, and one whose episode ended draws anew at once.
+
+    Args:
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        hold: Steps for which noise is held; 1 is white noise.
+        device: Device of the noise.
+    """
+
+    def __init__(self, num_envs: int, action_dim: int, hold: int = 1, device: str | torch.device = "cpu") -> None:
+        if hold < 1:
+            raise ValueError(f"noise must be held for at least one step, not {hold}")
+        self.hold = hold
+        self._noise = torch.randn(num_envs, action_dim, device=device)
+        # steps until the next draw, staggered
+        self._left = torch.arange(num_envs, device=device) % hold
+
+    def sample(self) -> torch.Tensor:
+        """Noise for the next step, shape [N, A]."""
+        if self.hold == 1:
+            return torch.randn_like(self._noise)
+        renew = self._left <= 0
+        self._noise.copy_(torch.where(renew.unsqueeze(-1), torch.randn_like(self._noise), self._noise))
+        self._left.copy_(torch.where(renew, self.hold, self._left) - 1)
+        return self._noise
+
+    def reset(self, dones: torch.Tensor) -> None:
+        """Draw anew at the next step where an episode ended; ``dones`` has shape [N]."""
+        self._left.masked_fill_(dones.bool(), 0)

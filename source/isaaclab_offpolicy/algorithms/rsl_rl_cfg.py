@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Configuration of SAC in the form of Isaac Lab's rsl_rl configurations."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING
+from typing import Literal
+
+from isaaclab.utils import configclass
+
+from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
+
+from isaaclab_offpolicy.engine import default_device
+
+
+@configclass
+class SquashedGaussianDistributionCfg(RslRlMLPModelCfg.DistributionCfg):
+    """Configuration of the actor's distribution."""
+
+    class_name: str = "isaaclab_offpolicy.algorithms:SquashedGaussianDistribution"
+
+    init_std: float | None = None
+    """Standard deviation before tanh at the start; None leaves the layer's own initialisation, about 1."""
+
+    init_output_scale: float | None = None
+    """Standard deviation of the weights that give the mean at the start; None leaves the layer's own."""
+
+    log_std_range: tuple[float, float] = (-20.0, 2.0)
+    """Clamp on the logarithm of the standard deviation."""
+
+
+@configclass
+class SacActorCfg(RslRlMLPModelCfg):
+    """Configuration of the actor."""
+
+    hidden_dims: list[int] = [512, 256, 128]
+    activation: str = "elu"
+    obs_normalization: bool = True
+    distribution_cfg: RslRlMLPModelCfg.DistributionCfg | None = SquashedGaussianDistributionCfg()
+
+
+@configclass
+class SacCriticCfg(RslRlMLPModelCfg):
+    """Configuration of the critics."""
+
+    class_name: str = "isaaclab_offpolicy.algorithms:QEnsemble"
+    hidden_dims: list[int] = [512, 256, 128]
+    activation: str = "elu"
+    obs_normalization: bool = True
+
+    layer_norm: bool = True
+    """Whether hidden layers are normalised."""
+
+    n_critics: int = 2
+    """Number of Q-functions."""
+
+
+@configclass
+class SacAlgorithmCfg:
+    """Configuration of SAC. The defaults are the published ones, tuned on A1 with 1024 environments.
+
+    Source: A. Raffin, "Getting SAC to Work on a Massive Parallel Simulator", part II (2025).
+    """
+
+    class_name: str = "isaaclab_offpolicy.algorithms:SAC"
+
+    action_bounds: str | float = MISSING
+    """Bounds of the actions: name of a shipped file, path of a file, or X for ±X [policy units]."""
+
+    action_bounds_scale: float = 1.0
+    """Factor on the bounds. The published recipe takes 1.25 on rough terrain."""
+
+    buffer_size: int = 2_000_000
+    """Transitions in the replay buffer, over all environments."""
+
+    batch_size: int = 512
+    """Transitions per gradient step."""
+
+    learning_starts: int = 2000
+    """Transitions collected with uniform random actions before learning."""
+
+    train_freq: int = 1
+    """Vector steps between two rounds of learning."""
+
+    replay_ratio: float | None = 32 / 1024
+    """Gradient steps per transition, whatever the number of environments."""
+
+    gradient_steps: int | None = None
+    """Gradient steps per round of learning, in place of ``replay_ratio`` (which must be None then)."""
+
+    policy_delay: int = 8
+    """Gradient steps of the critics per one of actor and temperature."""
+
+    n_steps: int = 1
+    """Steps of the return. The published recipe takes 3 on rough terrain."""
+
+    gamma: float = 0.98310025
+    """Discount factor."""
+
+    tau: float = 0.0023055561
+    """Share of the critics that enters the target networks at each gradient step."""
+
+    ent_coef: str | float = "auto_0.00947178"
+    """Temperature: ``"auto"`` learns it from 1, ``"auto_X"`` from X, a number keeps it."""
+
+    target_entropy: str | float = "auto"
+    """Entropy of the unit action that a learned temperature aims at [nats]; "auto" is minus the number of joints."""
+
+    learning_rate: float = 4.4689909625712413e-4
+    """Learning rate of actor, critics and temperature."""
+
+    learning_rate_end: float = 0.0
+    """Learning rate at the end of a linear schedule."""
+
+    schedule: Literal["constant", "linear"] = "constant"
+    """Schedule of the learning rate."""
+
+    schedule_steps: int = 0
+    """Transitions over which a linear schedule falls; 0 takes the whole training (``max_iterations``)."""
+
+    weight_decay: float = 1.0e-4
+    """Decoupled weight decay of actor and critics (optax's default, which the published results used)."""
+
+    max_grad_norm: float | None = None
+    """Norm to which gradients are clipped; None does not clip."""
+
+    noise_hold: int = 1
+    """Vector steps for which exploration noise is held. The published recipe ("gSDE") takes 10 on rough terrain."""
+
+    rnd_cfg: None = None
+    """rsl_rl's runner looks for it; SAC has none."""
+
+    symmetry_cfg: None = None
+    """rsl_rl's runner looks for it; SAC has none."""
+
+
+@configclass
+class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
+    """Configuration of rsl_rl's runner with SAC."""
+
+    device: str = default_device()
+    """Device of the learner; by default CUDA where there is one."""
+
+    num_steps_per_env: int = 24
+    """Vector steps per iteration of the runner. Sets how often it logs, not how SAC learns."""
+
+    max_iterations: int = 1000
+    save_interval: int = 50
+    obs_groups: dict[str, list[str]] = {"actor": ["policy"], "critic": ["policy"]}
+    actor: RslRlMLPModelCfg = SacActorCfg()
+    critic: RslRlMLPModelCfg = SacCriticCfg()
+    algorithm: SacAlgorithmCfg = SacAlgorithmCfg()  # type: ignore[assignment]

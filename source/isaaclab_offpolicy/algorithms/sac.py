@@ -1,0 +1,548 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Soft actor-critic as an algorithm of rsl_rl's runner."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from rsl_rl.env import VecEnv
+from rsl_rl.models import MLPModel
+from rsl_rl.modules import EmpiricalNormalization
+from rsl_rl.utils import resolve_class, resolve_obs_groups
+from tensordict import TensorDict
+from torch import nn
+
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, resolve_bounds
+
+from .critic import QEnsemble
+from .distribution import SquashedGaussianDistribution
+from .environment import action_joint_names
+from .exploration import HeldNoise
+from .replay_buffer import ReplayBatch, ReplayBuffer
+from .temperature import EntropyCoef
+
+
+class NonFiniteError(ValueError):
+    """An observation, reward, action or loss that is not finite."""
+
+
+class SAC:
+    """Soft actor-critic (Haarnoja et al. 2018) for many parallel environments.
+
+    Plugs into rsl_rl's ``OnPolicyRunner`` as ``class_name = "isaaclab_offpolicy.algorithms:SAC"``. The runner calls
+    :meth:`act`, steps the environment and calls :meth:`process_env_step`, which stores the transitions and learns every
+    ``train_freq`` vector steps, whatever the runner's ``num_steps_per_env``; :meth:`update`, which the runner calls
+    after each of its iterations, reports what happened since the last one.
+
+    Args:
+        actor: rsl_rl's model with a :class:`SquashedGaussianDistribution`.
+        critic: The Q-functions.
+        storage: Replay buffer; its γ and number of steps are those of the learner.
+        critic_obs_normalizer: Normaliser of the critics' observations; the actor's own where both see the same.
+        critic_obs_groups: Observation groups of the critics.
+        bounds: Bounds of the actions, in the order of the environment's joints.
+        batch_size: Transitions per gradient step.
+        learning_starts: Transitions collected with uniform random actions before learning.
+        train_freq: Vector steps between two rounds of learning.
+        replay_ratio: Gradient steps per transition; with it the number of environments does not change the algorithm.
+        gradient_steps: Gradient steps per round instead, as in SB3. Exactly one of the two is given.
+        policy_delay: Gradient steps of the critics per one of actor and temperature.
+        tau: Share of the critics that enters the target networks at each gradient step.
+        ent_coef: ``"auto"``, ``"auto_X"`` or a number: the temperature.
+        target_entropy: Entropy of the unit action that a learned temperature aims at [nats]; ``"auto"`` is minus the
+            number of joints.
+        learning_rate: Learning rate of actor, critics and temperature.
+        learning_rate_end: Learning rate at the end of a linear schedule.
+        schedule: ``"constant"`` or ``"linear"``.
+        schedule_steps: Transitions over which a linear schedule falls.
+        weight_decay: Decoupled weight decay of AdamW on actor and critics (optax's default, 1e-4).
+        max_grad_norm: Norm to which gradients are clipped; None does not clip.
+        noise_hold: Vector steps for which exploration noise is held.
+        device: Device of the learner.
+    """
+
+    def __init__(
+        self,
+        actor: MLPModel,
+        critic: QEnsemble,
+        storage: ReplayBuffer,
+        critic_obs_normalizer: nn.Module,
+        critic_obs_groups: Sequence[str],
+        bounds: ActionBounds,
+        batch_size: int = 512,
+        learning_starts: int = 2000,
+        train_freq: int = 1,
+        replay_ratio: float | None = 32 / 1024,
+        gradient_steps: int | None = None,
+        policy_delay: int = 8,
+        tau: float = 0.0023055561,
+        ent_coef: str | float = "auto_0.00947178",
+        target_entropy: str | float = "auto",
+        learning_rate: float = 4.4689909625712413e-4,
+        learning_rate_end: float = 0.0,
+        schedule: str = "constant",
+        schedule_steps: int = 0,
+        weight_decay: float = 1.0e-4,
+        max_grad_norm: float | None = None,
+        noise_hold: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        if (replay_ratio is None) == (gradient_steps is None):
+            raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
+        if schedule not in ("constant", "linear"):
+            raise ValueError(f"schedule is 'constant' or 'linear', not '{schedule}'")
+        if min(train_freq, policy_delay, batch_size) < 1:
+            raise ValueError("train_freq, policy_delay and batch_size must be at least 1")
+        if not isinstance(actor.distribution, SquashedGaussianDistribution):
+            raise ValueError("the actor needs a distribution_cfg of class SquashedGaussianDistribution")
+        self.device = torch.device(device)
+        self.actor = actor.to(device)
+        self.critic = critic.to(device)
+        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
+        self.critic_obs_normalizer = critic_obs_normalizer.to(device)
+        self.critic_obs_groups = list(critic_obs_groups)
+        self.distribution = actor.distribution
+        self.storage = storage
+        self.bounds = bounds
+        self.noise = HeldNoise(storage.num_envs, actor.distribution.output_dim, noise_hold, device)
+        self.entropy_coef = EntropyCoef(ent_coef).to(device)
+        is_auto = isinstance(target_entropy, str)
+        if is_auto and target_entropy != "auto":
+            raise ValueError(f"target_entropy is 'auto' or a number, not '{target_entropy}'")
+        self.target_entropy = -float(actor.distribution.output_dim) if is_auto else float(target_entropy)
+
+        fused = self.device.type in ("cpu", "cuda")
+        self.actor_parameters = [p for p in self.actor.parameters() if p.requires_grad]
+        self.critic_parameters = list(self.critic.parameters())
+        self.target_parameters = list(self.critic_target.parameters())
+        adamw: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay, "fused": fused}
+        self.actor_optimizer = torch.optim.AdamW(self.actor_parameters, **adamw)
+        self.critic_optimizer = torch.optim.AdamW(self.critic_parameters, **adamw)
+        coef_parameters = list(self.entropy_coef.parameters())
+        self.entropy_optimizer = torch.optim.Adam(coef_parameters, lr=learning_rate) if coef_parameters else None
+
+        self.batch_size, self.learning_starts, self.train_freq = batch_size, learning_starts, train_freq
+        self.replay_ratio, self.gradient_steps = replay_ratio, gradient_steps
+        self.policy_delay, self.tau, self.max_grad_norm = policy_delay, tau, max_grad_norm
+        self.schedule, self.schedule_steps = schedule, schedule_steps
+        self.initial_learning_rate, self.final_learning_rate = learning_rate, learning_rate_end
+        self.learning_rate = learning_rate
+        self.rnd = None  # the runner asks for it
+
+        self.num_timesteps = 0
+        """Transitions seen since the start of the first training."""
+        self.num_updates = 0
+        """Gradient steps of the critics since then."""
+        self._vector_steps = 0
+        self._steps_owed = 0.0
+        self._uniform_until = learning_starts
+        self._learn_from = learning_starts
+        self._unit_action: torch.Tensor | None = None
+        self._begun = False
+        self._metrics = _Means(self.device)
+        self._last_report = (time.perf_counter(), 0, 0)
+
+    # -- the runner's interface
+
+    @staticmethod
+    def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
+        """Build actor, critics and replay buffer from the runner's configuration."""
+        alg_class, alg_cfg = resolve_class(cfg["algorithm"])
+        actor_class, actor_cfg = resolve_class(cfg["actor"])
+        critic_class, critic_cfg = resolve_class(cfg["critic"])
+        for key in ("rnd_cfg", "symmetry_cfg"):
+            if alg_cfg.pop(key, None) is not None:
+                raise ValueError(f"SAC has no {key.removesuffix('_cfg')}; leave algorithm.{key} at None")
+        if cfg.get("multi_gpu") is not None:
+            raise ValueError("SAC trains on one device; start it without --distributed")
+        cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
+
+        joint_names = action_joint_names(env)
+        bounds = resolve_bounds(alg_cfg.pop("action_bounds"), joint_names, alg_cfg.pop("action_bounds_scale", 1.0))
+        print(_describe(bounds))
+        actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
+        actor: MLPModel = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg)
+        critic_groups: list[str] = cfg["obs_groups"]["critic"]
+        critic_obs_dim = sum(obs[group].shape[-1] for group in critic_groups)
+        normalize_critic = critic_cfg.pop("obs_normalization", False)
+        critic_cfg.pop("distribution_cfg", None)
+        critic: QEnsemble = critic_class(critic_obs_dim, env.num_actions, **critic_cfg)
+        print(f"Actor: {actor}\nCritic: {critic}")
+        if not normalize_critic:
+            normalizer: nn.Module = nn.Identity()
+        elif actor.obs_normalization and critic_groups == actor.obs_groups:
+            normalizer = actor.obs_normalizer
+        else:
+            normalizer = EmpiricalNormalization(critic_obs_dim)
+
+        groups = dict.fromkeys([*actor.obs_groups, *critic_groups])
+        storage = ReplayBuffer(
+            alg_cfg.pop("buffer_size"),
+            env.num_envs,
+            {group: obs[group].shape[-1] for group in groups},
+            env.num_actions,
+            alg_cfg.pop("n_steps"),
+            alg_cfg.pop("gamma"),
+            device,
+        )
+        if alg_cfg.get("schedule") == "linear" and not alg_cfg.get("schedule_steps"):
+            alg_cfg["schedule_steps"] = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
+        _request_final_observations(env)
+        return alg_class(actor, critic, storage, normalizer, critic_groups, bounds, device=device, **alg_cfg)
+
+    def act(self, obs: TensorDict) -> torch.Tensor:
+        """Actions for exploration: uniform in the bounds until ``learning_starts``, then from the policy.
+
+        Args:
+            obs: Observations by group, shape [N, D] each.
+
+        Returns:
+            Actions within the bounds [policy units], shape [N, A].
+        """
+        if not self._begun:
+            self._begin(obs)
+        noise = self.noise.sample()
+        if self.num_timesteps < self._uniform_until:
+            self._unit_action = torch.rand_like(noise) * 2.0 - 1.0
+        else:
+            self.distribution.update(self.actor.mlp(self.actor.get_latent(obs)))
+            self._unit_action = torch.tanh(torch.addcmul(self.distribution._mean, self.distribution._std, noise))
+            self._metrics.add("action_saturation", (self._unit_action.abs() > SATURATED).float().mean())
+        return self.distribution.to_action(self._unit_action)
+
+    def process_env_step(
+        self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
+    ) -> None:
+        """Store the transitions of one vector step; learn when it is time.
+
+        Args:
+            obs: Observations after the step, after the resets, shape [N, D] each.
+            rewards: Rewards, shape [N].
+            dones: Whether the episode ended, shape [N].
+            extras: ``time_outs`` [N], and ``final_obs`` with the observations before the resets.
+
+        Raises:
+            NonFiniteError: If an observation, reward or action is not finite; nothing of the step is stored then.
+        """
+        assert self._unit_action is not None, "act() comes before process_env_step()"
+        with torch.inference_mode(False), torch.no_grad():
+            dones = dones.bool()
+            time_outs = extras.get("time_outs")
+            truncated = torch.zeros_like(dones) if time_outs is None else time_outs.bool().to(self.device)
+            # Isaac Lab leaves the last final observations in place: only those of this step's resets are meant
+            final_obs = extras.get("final_obs")
+            self._check_finite(obs, rewards, self._unit_action, final_obs, truncated)
+            self.storage.add(self._unit_action, rewards, dones & ~truncated, truncated, obs, final_obs)
+            self.noise.reset(dones)
+            self._normalize_from(obs)
+        self.num_timesteps += self.storage.num_envs
+        self._vector_steps += 1
+        if self.num_timesteps < self._learn_from or self._vector_steps % self.train_freq:
+            return
+        if self.gradient_steps is not None:
+            steps = self.gradient_steps
+        else:
+            assert self.replay_ratio is not None
+            self._steps_owed += self.replay_ratio * self.storage.num_envs * self.train_freq
+            steps = int(self._steps_owed)
+            self._steps_owed -= steps
+        if steps:
+            with torch.inference_mode(False), torch.enable_grad():
+                self._learn(steps)
+
+    def compute_returns(self, obs: TensorDict) -> None:
+        """Nothing: returns are built when sampling."""
+
+    def update(self) -> dict[str, float]:
+        """Means of the metrics since the last call; the learning itself happens in :meth:`process_env_step`.
+
+        Raises:
+            NonFiniteError: If a loss is not finite.
+        """
+        metrics = self._metrics.pop()
+        bad = [name for name, value in metrics.items() if value != value or abs(value) == float("inf")]
+        if bad:
+            raise NonFiniteError(f"learning diverged: {', '.join(bad)} not finite after {self.num_updates} updates")
+        now, timesteps, updates = time.perf_counter(), self.num_timesteps, self.num_updates
+        then, timesteps_then, updates_then = self._last_report
+        elapsed, transitions = max(now - then, 1e-9), timesteps - timesteps_then
+        self._last_report = (now, timesteps, updates)
+        metrics["alpha"] = self.entropy_coef().item()
+        metrics["replay_ratio"] = (updates - updates_then) / transitions if transitions else 0.0
+        metrics["gradient_steps_per_second"] = (updates - updates_then) / elapsed
+        metrics["env_steps_per_second"] = transitions / elapsed
+        return metrics
+
+    def train_mode(self) -> None:
+        """Let the normalisers follow the data."""
+        self.actor.train()
+        self.critic_obs_normalizer.train()
+        self._last_report = (time.perf_counter(), self.num_timesteps, self.num_updates)
+
+    def eval_mode(self) -> None:
+        """Freeze the normalisers."""
+        self.actor.eval()
+        self.critic_obs_normalizer.eval()
+
+    def get_policy(self) -> MLPModel:
+        """The actor; called with observations it gives bounded deterministic actions."""
+        return self.actor
+
+    def save(self) -> dict[str, Any]:
+        """Everything but the replay buffer, as plain data and tensors.
+
+        Raises:
+            NonFiniteError: If a weight is not finite: a checkpoint must not replace a good one with a broken one.
+        """
+        broken = [n for n, p in [*self.actor.named_parameters(), *self.critic.named_parameters()] if not p.isfinite().all()]
+        if broken:
+            raise NonFiniteError(f"weights are not finite ({broken[0]}); no checkpoint is written")
+        saved = {
+            "actor_state_dict": self.actor.state_dict(),
+            "critic_state_dict": self.critic.state_dict(),
+            "critic_target_state_dict": self.critic_target.state_dict(),
+            "critic_obs_normalizer_state_dict": self.critic_obs_normalizer.state_dict(),
+            "entropy_coef_state_dict": self.entropy_coef.state_dict(),
+            "actor_optimizer_state_dict": self.actor_optimizer.state_dict(),
+            "critic_optimizer_state_dict": self.critic_optimizer.state_dict(),
+            "action_bounds": self.bounds.to_dict(),
+            "num_timesteps": self.num_timesteps,
+            "num_updates": self.num_updates,
+        }
+        if self.entropy_optimizer is not None:
+            saved["entropy_optimizer_state_dict"] = self.entropy_optimizer.state_dict()
+        return saved
+
+    def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
+        """Restore what :meth:`save` gave. The bounds of the checkpoint replace those of the configuration.
+
+        Args:
+            loaded_dict: The checkpoint.
+            load_cfg: Which of ``actor``, ``critic``, ``optimizer`` and ``iteration`` to restore; None is all.
+            strict: Whether the weights' names must match.
+
+        Returns:
+            Whether the runner shall continue its count of iterations.
+
+        Raises:
+            BoundsError: If the checkpoint's joints are not those of the task, or in another order.
+            ValueError: If the checkpoint is not one of SAC.
+        """
+        if "action_bounds" not in loaded_dict:
+            raise ValueError("not a checkpoint of SAC: it holds no action bounds (was it trained with another agent?)")
+        load_cfg = load_cfg or {"actor": True, "critic": True, "optimizer": True, "iteration": True}
+        if load_cfg.get("actor"):
+            saved = ActionBounds.from_dict(loaded_dict["action_bounds"])
+            if saved.joint_names != self.bounds.joint_names:
+                saved.reorder(self.bounds.joint_names)  # names a missing or an extra joint
+                raise BoundsError(
+                    f"the checkpoint's joints are in another order ({', '.join(saved.joint_names)}) than the task's "
+                    f"({', '.join(self.bounds.joint_names)}); set robot.joint_ordering to the one it was trained with"
+                )
+            self.actor.load_state_dict(loaded_dict["actor_state_dict"], strict=strict)
+            self.bounds = saved
+            self._uniform_until = 0
+        if load_cfg.get("critic"):
+            self.critic.load_state_dict(loaded_dict["critic_state_dict"], strict=strict)
+            self.critic_target.load_state_dict(loaded_dict["critic_target_state_dict"], strict=strict)
+            self.critic_obs_normalizer.load_state_dict(loaded_dict["critic_obs_normalizer_state_dict"])
+            self.entropy_coef.load_state_dict(loaded_dict["entropy_coef_state_dict"], strict=strict)
+        if load_cfg.get("optimizer"):
+            self.actor_optimizer.load_state_dict(loaded_dict["actor_optimizer_state_dict"])
+            self.critic_optimizer.load_state_dict(loaded_dict["critic_optimizer_state_dict"])
+            if self.entropy_optimizer is not None and "entropy_optimizer_state_dict" in loaded_dict:
+                self.entropy_optimizer.load_state_dict(loaded_dict["entropy_optimizer_state_dict"])
+            self.learning_rate = self.critic_optimizer.param_groups[0]["lr"]
+        if load_cfg.get("iteration"):
+            self.num_timesteps = loaded_dict["num_timesteps"]
+            self.num_updates = loaded_dict["num_updates"]
+        # the replay buffer starts empty: collect with the policy before learning from it
+        self._learn_from = self.num_timesteps + self.learning_starts
+        return load_cfg.get("iteration", False)
+
+    # -- learning
+
+    def _learn(self, steps: int) -> None:
+        """Run gradient steps on transitions that are drawn, gathered and normalised all at once."""
+        self._set_learning_rate()
+        batch = self.storage.sample(steps, self.batch_size)
+        actor_obs, actor_next_obs = (
+            self.actor.obs_normalizer(_concatenate(obs, self.actor.obs_groups)) for obs in (batch.obs, batch.next_obs)
+        )
+        if self.critic_obs_normalizer is self.actor.obs_normalizer:
+            critic_obs, critic_next_obs = actor_obs, actor_next_obs
+        else:
+            critic_obs, critic_next_obs = (
+                self.critic_obs_normalizer(_concatenate(obs, self.critic_obs_groups))
+                for obs in (batch.obs, batch.next_obs)
+            )
+        for i in range(steps):
+            self._update_critic(batch, i, critic_obs[i], critic_next_obs[i], actor_next_obs[i])
+            self.num_updates += 1
+            if self.num_updates % self.policy_delay == 0:
+                self._update_actor(actor_obs[i], critic_obs[i])
+
+    def _update_critic(
+        self,
+        batch: ReplayBatch,
+        i: int,
+        obs: torch.Tensor,
+        next_obs: torch.Tensor,
+        actor_next_obs: torch.Tensor,
+    ) -> None:
+        """One gradient step of both critics, and one step of the targets towards them."""
+        with torch.no_grad():
+            next_action, next_log_prob = self.distribution.rsample_unit(self.actor.mlp(actor_next_obs))
+            next_q = self.critic_target(next_obs, next_action).amin(dim=0)
+            target = batch.reward[i] + batch.discount[i] * (next_q - self.entropy_coef() * next_log_prob)
+        q = self.critic(obs, batch.action[i])
+        td_error = q - target
+        losses = 0.5 * (batch.weight[i] * td_error.square()).mean(dim=-1)
+        self._step(self.critic_optimizer, self.critic_parameters, losses.sum())
+        torch._foreach_lerp_(self.target_parameters, self.critic_parameters, self.tau)
+        with torch.no_grad():
+            self._metrics.add("qf1", losses[0])
+            self._metrics.add("qf2", losses[-1])
+            self._metrics.add("qf", losses.sum())
+            self._metrics.add("q_mean", q.mean())
+            self._metrics.add("td_error", td_error.abs().mean())
+
+    def _update_actor(self, obs: torch.Tensor, critic_obs: torch.Tensor) -> None:
+        """One gradient step of the actor and of the temperature."""
+        action, log_prob = self.distribution.rsample_unit(self.actor.mlp(obs))
+        q = self.critic(critic_obs, action).amin(dim=0)
+        loss = (self.entropy_coef() * log_prob - q).mean()
+        # only the actor's gradients are computed, not the critics'
+        self._step(self.actor_optimizer, self.actor_parameters, loss)
+        self._metrics.add("actor", loss.detach())
+        self._metrics.add("entropy", -log_prob.detach().mean())
+        if self.entropy_optimizer is not None:
+            entropy_loss = self.entropy_coef.loss(log_prob, self.target_entropy)
+            self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), entropy_loss, clip=False)
+            self._metrics.add("temperature", entropy_loss.detach())
+
+    def _step(
+        self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: torch.Tensor, clip: bool = True
+    ) -> None:
+        """Gradient step on exactly these parameters."""
+        gradients = torch.autograd.grad(loss, parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if clip and self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        optimizer.step()
+
+    def _set_learning_rate(self) -> None:
+        if self.schedule == "constant":
+            return
+        progress = min(self.num_timesteps / max(self.schedule_steps, 1), 1.0)
+        self.learning_rate = self.initial_learning_rate + progress * (
+            self.final_learning_rate - self.initial_learning_rate
+        )
+        for optimizer in (self.actor_optimizer, self.critic_optimizer, self.entropy_optimizer):
+            for group in optimizer.param_groups if optimizer is not None else ():
+                group["lr"] = self.learning_rate
+
+    # -- data
+
+    def _begin(self, obs: TensorDict) -> None:
+        """Take the very first observations."""
+        with torch.inference_mode(False), torch.no_grad():
+            self._check_finite(obs)
+            self.storage.begin(cast(Mapping[str, torch.Tensor], obs))
+            self._normalize_from(obs)
+        self._begun = True
+
+    def _normalize_from(self, obs: TensorDict) -> None:
+        """Let the normalisers see new observations, each of them once."""
+        # clones: statistics must not become inference tensors, which autograd refuses
+        obs = TensorDict({group: obs[group].clone() for group in self.storage.obs}, batch_size=obs.batch_size)
+        self.actor.update_normalization(obs)
+        if self.critic_obs_normalizer is not self.actor.obs_normalizer and isinstance(
+            self.critic_obs_normalizer, EmpiricalNormalization
+        ):
+            self.critic_obs_normalizer.update(_concatenate(obs, self.critic_obs_groups))
+
+    def _check_finite(
+        self,
+        obs: TensorDict,
+        rewards: torch.Tensor | None = None,
+        action: torch.Tensor | None = None,
+        final_obs: Mapping[str, torch.Tensor] | None = None,
+        truncated: torch.Tensor | None = None,
+    ) -> None:
+        """Raise where a number is not finite; one host synchronisation when all is well."""
+        values = {} if action is None else {"action": action}
+        values |= {f"observation '{group}'": obs[group] for group in self.storage.obs}
+        if rewards is not None:
+            values["reward"] = rewards
+        if final_obs is not None and truncated is not None:
+            for group in self.storage.obs:
+                last = final_obs[group]
+                values[f"final observation '{group}'"] = torch.where(
+                    truncated.unsqueeze(-1), last, torch.zeros((), device=last.device)
+                )
+        # the sum of a tensor is finite if and only if its entries are (up to overflow, which is no better)
+        if bool(torch.stack([value.sum() for value in values.values()]).isfinite().all()):
+            return
+        for name, value in values.items():
+            bad = (~value.isfinite()).nonzero()
+            if len(bad):
+                where = ", ".join(f"{axis} {int(i)}" for axis, i in zip(("environment", "entry"), bad[0], strict=False))
+                raise NonFiniteError(
+                    f"{name} is not finite: {value[tuple(bad[0])].item()} in {where}"
+                    f" ({len(bad)} numbers in all) after {self.num_timesteps} transitions"
+                )
+
+
+SATURATED = 0.98
+"""A unit action beyond this is within 1 % of the range from a bound."""
+
+
+class _Means:
+    """Running means on the device, read in one transfer."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._device = device
+
+    def add(self, name: str, value: torch.Tensor) -> None:
+        if name in self._sums:
+            self._sums[name] = self._sums[name] + value
+            self._counts[name] += 1
+        else:
+            self._sums[name], self._counts[name] = value.to(torch.float32), 1
+
+    def pop(self) -> dict[str, float]:
+        if not self._sums:
+            return {}
+        values = torch.stack(list(self._sums.values())).tolist()
+        means = {name: value / self._counts[name] for name, value in zip(self._sums, values, strict=True)}
+        self._sums, self._counts = {}, {}
+        return means
+
+
+def _concatenate(obs: Mapping[str, torch.Tensor] | TensorDict, groups: Sequence[str]) -> torch.Tensor:
+    """Observation groups side by side, shape [..., D]."""
+    return obs[groups[0]] if len(groups) == 1 else torch.cat([obs[group] for group in groups], dim=-1)
+
+
+def _request_final_observations(env: VecEnv) -> None:
+    """Have Isaac Lab compute the observations before a reset; it reads the flag at every step."""
+    cfg = getattr(env, "cfg", None)
+    if hasattr(cfg, "compute_final_obs"):
+        cfg.compute_final_obs = True  # type: ignore[union-attr]
+
+
+def _describe(bounds: ActionBounds) -> str:
+    width = max(len(name) for name in bounds.joint_names)
+    rows = zip(bounds.joint_names, bounds.low, bounds.high, strict=True)
+    lines = [f"  {name:<{width}}  [{low:7.3f}, {high:7.3f}]" for name, low, high in rows]
+    return "\n".join(["Action bounds [policy units]:", *lines, f"  source: {bounds.source}"])

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The entropy coefficient of SAC, fixed or learned."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+class EntropyCoef(nn.Module):
+    """The temperature α.
+
+    Args:
+        spec: ``"auto"`` learns it from 1, ``"auto_X"`` from X, a number keeps it (SB3's ``ent_coef``).
+
+    Raises:
+        ValueError: If the specification is none of these, or the value is not positive.
+    """
+
+    def __init__(self, spec: str | float = "auto") -> None:
+        super().__init__()
+        text = str(spec)
+        self.learned = text.startswith("auto")
+        try:
+            value = 1.0 if text == "auto" else float(text.removeprefix("auto_"))
+        except ValueError:
+            raise ValueError(f"ent_coef is 'auto', 'auto_X' or a number, not '{spec}'") from None
+        if not (math.isfinite(value) and value >= 0.0 and (value > 0.0 or not self.learned)):
+            raise ValueError(f"ent_coef '{spec}': the value must be positive")
+        if self.learned:
+            self.log_value = nn.Parameter(torch.tensor(math.log(value)))
+        else:
+            self.register_buffer("value", torch.tensor(value))
+
+    def forward(self) -> torch.Tensor:
+        """α, a scalar without gradient."""
+        return self.log_value.detach().exp() if self.learned else self.value
+
+    def loss(self, log_prob: torch.Tensor, target_entropy: float) -> torch.Tensor:
+        """Dual objective: raises α where the entropy is below its target.
+
+        J(α) = E[-log α (log π + H̄)], SB3's form, whose gradient does not vanish with α (Haarnoja et al. 2018 have
+        α in place of log α).
+
+        Args:
+            log_prob: Log-probabilities of unit actions, shape [B].
+            target_entropy: Target H̄ [nats].
+        """
+        return -(self.log_value * (log_prob.detach() + target_entropy)).mean()

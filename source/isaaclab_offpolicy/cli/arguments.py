@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What the command lines have in common: names, checks with clear errors, and defaults that follow the machine."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import gymnasium as gym
+
+from isaaclab_offpolicy.engine import default_device, default_engine
+
+AGENTS = {"sac": "rsl_rl_sac_cfg_entry_point", "ppo": "rsl_rl_cfg_entry_point"}
+"""Agents, and the names under which tasks register their configurations."""
+
+CHECKPOINT_PATTERN = r"model_\d+\.pt"
+"""Checkpoints of rsl_rl's runner."""
+
+BEST_CHECKPOINT = "best.pt"
+"""Checkpoint with the highest mean return in training."""
+
+
+class CliError(SystemExit):
+    """Ends the program with one line on standard error and status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"error: {' '.join(message.split())}")
+
+
+def one_of(kind: str, name: str, choices: Iterable[str]) -> str:
+    """Return the name, or raise a :class:`CliError` with the nearest ones."""
+    choices = list(choices)
+    if name in choices:
+        return name
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.3)]
+    raise CliError(f"unknown {kind} '{name}'; nearest: {', '.join(near or sorted(choices)[:8])}")
+
+
+def load_tasks() -> None:
+    """Register the tasks of Isaac Lab and of the installed packages."""
+    import isaaclab_tasks  # noqa: F401
+    from isaaclab.cli import load_external_tasks
+
+    load_external_tasks()
+
+
+def velocity_tasks() -> list[str]:
+    """Registered Isaac Lab tasks."""
+    return sorted(name for name in gym.registry if name.startswith("Isaac"))
+
+
+def check_task_and_agent(task: str | None, agent: str) -> str:
+    """Return the configuration key of an agent of a task.
+
+    Raises:
+        CliError: If the task or the agent is not known, or the task has no such agent.
+    """
+    if task is None:
+        raise CliError("--task is missing; for example --task Isaac-Velocity-Flat-Unitree-A1-v0")
+    load_tasks()
+    kwargs = gym.registry[one_of("task", task, velocity_tasks())].kwargs
+    key = AGENTS.get(agent, agent)
+    keys = [name for name in kwargs if name.endswith("_cfg_entry_point") and name != "env_cfg_entry_point"]
+    short = [name for name, value in AGENTS.items() if value in keys]
+    if key not in keys:
+        one_of("agent", agent, AGENTS)
+        raise CliError(f"task '{task}' has no agent '{agent}'; it has: {', '.join(short)}")
+    return key
+
+
+def duration(text: str) -> float:
+    """Seconds of a duration such as ``90``, ``90s``, ``10m`` or ``1.5h``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if not match or float(match[1]) <= 0.0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; write 90s, 10m or 1.5h")
+    return float(match[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+
+
+def positive_int(text: str) -> int:
+    """A whole number above zero."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
+    return int(text)
+
+
+def check_device(device: str | None) -> str:
+    """Return the device, or the machine's own when none is given.
+
+    Raises:
+        CliError: If it is not there.
+    """
+    if device is None:
+        return default_device()
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise CliError(f"unknown device '{device}'; it is cpu, cuda or cuda:N")
+    if device != "cpu" and default_device() == "cpu":
+        raise CliError(f"device '{device}' needs CUDA, and this machine has none; leave --device out, or say cpu")
+    return device
+
+
+def engine_overrides(task: str, device: str, overrides: Sequence[str]) -> list[str]:
+    """Hydra overrides with the engine filled in for the device.
+
+    Args:
+        task: A registered task.
+        device: Simulation device.
+        overrides: What the user gave, such as ``physics=newton_mjwarp``.
+
+    Raises:
+        CliError: If the engine is not known to the task, or not installed.
+    """
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    physics = load_cfg_from_registry(task, "env_cfg_entry_point").sim.physics
+    engines = [name for name in vars(physics) if name != "default" and hasattr(getattr(physics, name), "class_type")]
+    given = [item.partition("=")[2] for item in overrides if item.partition("=")[0] in ("physics", "env.sim.physics")]
+    presets = [p for item in overrides if item.startswith("presets=") for p in item.partition("=")[2].split(",")]
+    chosen = given or [preset for preset in presets if preset in engines]
+    result = list(overrides)
+    if not chosen and default_engine(device) in engines:
+        chosen = [default_engine(device)]
+        result.append(f"physics={chosen[0]}")
+    for name in chosen:
+        one_of("engine", name, [*engines, "default"])
+        if name == "ovphysx" and importlib.util.find_spec("ovphysx") is None:
+            raise CliError("engine 'ovphysx' is not installed; install isaaclab_offpolicy[cpu]")
+    return result
+
+
+def find_checkpoint(spec: str, task: str, agent_key: str) -> str:
+    """Resolve ``latest``, ``best`` or a path.
+
+    Returns:
+        Path of a checkpoint.
+
+    Raises:
+        CliError: If there is none; it says where it looked.
+    """
+    from isaaclab_rl.entrypoints.common import resolve_checkpoint_selector
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    if spec not in ("latest", "best"):
+        path = Path(spec).expanduser()
+        if path.is_dir():
+            found = sorted(path.glob("model_*.pt"), key=lambda p: int(p.stem.rpartition("_")[2]))
+            if not found:
+                raise CliError(f"no checkpoint model_N.pt in '{path}'")
+            return str(found[-1].resolve())
+        if not path.is_file():
+            raise CliError(f"no checkpoint '{spec}'; give 'latest', 'best' or the path of a .pt file")
+        return str(path.resolve())
+    root = Path("logs", "rsl_rl", load_cfg_from_registry(task, agent_key).experiment_name).absolute()
+    pattern = CHECKPOINT_PATTERN if spec == "latest" else rf"{CHECKPOINT_PATTERN}|{re.escape(BEST_CHECKPOINT)}"
+    try:
+        return resolve_checkpoint_selector(
+            str(root),
+            spec,
+            library="rsl_rl",
+            task=task,
+            checkpoint_pattern=pattern,
+            preferred_checkpoint_pattern=re.escape(BEST_CHECKPOINT),
+            metadata={"agent": agent_key},
+        )
+    except ValueError:
+        agent = next((short for short, key in AGENTS.items() if key == agent_key), agent_key)
+        raise CliError(f"--checkpoint {spec}: no run of task '{task}' with agent '{agent}' in {root}") from None

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``scripts/play.py``: Isaac Lab's own playback and export, with defaults that follow the machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from .arguments import AGENTS, check_device, check_task_and_agent, engine_overrides, find_checkpoint, positive_int
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser; what it does not know goes on to Isaac Lab's ``play``."""
+    result = argparse.ArgumentParser(
+        prog="play.py",
+        description="Play a trained policy and export it. Other arguments go on to Isaac Lab's play.",
+    )
+    result.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
+    result.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
+    result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
+    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    result.add_argument("--video", action="store_true", help="Record a clip, without a screen.")
+    result.add_argument("--viz", help="Viewer: newton_gl, rerun, viser or kit.")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Play as the command line says.
+
+    Raises:
+        CliError: With one line that says what is wrong.
+    """
+    args, rest = parser().parse_known_args(argv)
+    key = check_task_and_agent(args.task, args.agent)
+    device = check_device(args.device)
+    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
+    flags = [item for item in rest if "=" not in item or item.startswith("-")]
+    overrides = engine_overrides(args.task, device, [item for item in rest if item not in flags])
+    command = ["--task", args.task, "--agent", key, "--device", device, "--num_envs", str(args.num_envs)]
+    command += ["--checkpoint", checkpoint]
+    # Isaac Lab records through Isaac Sim unless a viewer is named
+    viewer = args.viz or ("newton_gl" if args.video else None)
+    if viewer is not None:
+        command += ["--viz", viewer]
+    if args.video:
+        command.append("--video")
+    run([*command, *flags, *overrides, f"agent.device={device}"])
+
+
+def run(command: Sequence[str]) -> None:
+    """Run Isaac Lab's rsl_rl playback.
+
+    Args:
+        command: Arguments of ``isaaclab play --rl_library rsl_rl``.
+    """
+    from isaaclab_rl.entrypoints.backends import play_rsl_rl
+
+    print(f"[INFO] isaaclab play --rl_library rsl_rl {' '.join(command)}")
+    play_rsl_rl.run(list(command))

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``scripts/train.py``: Isaac Lab's own training with rsl_rl, with defaults that follow the machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from isaaclab_offpolicy.action_bounds import BoundsError
+
+from .arguments import (
+    AGENTS,
+    CliError,
+    check_device,
+    check_task_and_agent,
+    duration,
+    engine_overrides,
+    find_checkpoint,
+    positive_int,
+)
+
+CPU_NUM_ENVS = {"sac": 256, "ppo": 512}
+"""Environments on a CPU when nobody says; see docs, "Results"."""
+
+GPU_NUM_ENVS = {"sac": 1024}
+"""Environments on a GPU when nobody says: what the published hyperparameters were tuned with. PPO takes the task's."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser; what it does not know goes on to Isaac Lab's ``train``."""
+    result = argparse.ArgumentParser(
+        prog="train.py",
+        description="Train a policy. Other arguments go on to Isaac Lab's train (isaaclab train --help).",
+    )
+    result.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
+    result.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
+    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
+    result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
+    result.add_argument("--bounds", metavar="NAME|FILE|X", help="Action bounds of SAC: a shipped file, a file, or ±X.")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says.
+
+    Raises:
+        CliError: With one line that says what is wrong.
+    """
+    args, rest = parser().parse_known_args(argv)
+    key = check_task_and_agent(args.task, args.agent)
+    device = check_device(args.device)
+    short = next((name for name, value in AGENTS.items() if value == key), args.agent)
+    flags = [item for item in rest if "=" not in item or item.startswith("-")]
+    overrides = engine_overrides(args.task, device, [item for item in rest if item not in flags])
+
+    command = ["--task", args.task, "--agent", key, "--device", device]
+    num_envs = args.num_envs or (CPU_NUM_ENVS if device == "cpu" else GPU_NUM_ENVS).get(short)
+    if num_envs is not None:
+        command += ["--num_envs", str(num_envs)]
+    if args.resume is not None:
+        command += ["--checkpoint", find_checkpoint(args.resume, args.task, key)]
+    if args.bounds is not None:
+        if short != "sac":
+            raise CliError(f"--bounds is for SAC; agent '{args.agent}' has none")
+        overrides.append(f"agent.algorithm.action_bounds={args.bounds}")
+    if "--video" in flags and not any(flag.startswith("--viz") for flag in flags):
+        command += ["--viz", "newton_gl"]
+    command += [*flags, *overrides, f"agent.device={device}"]
+    run(command, max_time=args.max_time)
+
+
+def run(command: Sequence[str], max_time: float | None = None) -> None:
+    """Run Isaac Lab's rsl_rl training with the project's runner.
+
+    Args:
+        command: Arguments of ``isaaclab train --rl_library rsl_rl``.
+        max_time: Wall-clock limit of the training [s].
+    """
+    from isaaclab_rl.entrypoints.backends import train_rsl_rl
+    from isaaclab_rl.entrypoints.common import preserve_attribute
+
+    print(f"[INFO] isaaclab train --rl_library rsl_rl {' '.join(command)}")
+    with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"):
+        train_rsl_rl.create_rsl_rl_runner = partial(_create_runner, max_time=max_time)  # type: ignore[assignment]
+        train_rsl_rl.run(list(command))
+
+
+def _create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None) -> Any:
+    from isaaclab.utils import to_dict
+
+    from isaaclab_offpolicy.tasks.velocity.offpolicy import DIFFERENCES
+
+    from .runner import Runner
+
+    if type(env.unwrapped.cfg).__module__.startswith("isaaclab_offpolicy."):
+        print("Differences from Isaac Lab's own task:", *DIFFERENCES, sep="\n  - ")
+    try:
+        return Runner(env, to_dict(agent_cfg), log_dir=log_dir, device=agent_cfg.device, max_time=max_time)
+    except BoundsError as error:
+        raise CliError(f"action bounds: {error}") from None

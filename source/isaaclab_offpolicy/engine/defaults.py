@@ -1,0 +1,42 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Which device and which physics engine to use when nobody says."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+ENGINES = ("ovphysx", "newton_mjwarp", "isaacsim_physx")
+"""Engines of the velocity tasks that are supported here, by Isaac Lab's names (``physics=NAME``)."""
+
+
+@cache
+def default_device() -> str:
+    """``cuda:0`` where CUDA works, else ``cpu``."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def default_engine(device: str) -> str:
+    """The fastest engine for a device.
+
+    On a CPU PhysX steps A1 three times as fast as MuJoCo-Warp (docs, "Engines"); on a GPU Newton runs everywhere that
+    CUDA does.
+
+    Args:
+        device: Simulation device, ``cpu`` or ``cuda:N``.
+    """
+    return "ovphysx" if device == "cpu" else "newton_mjwarp"
+
+
+def configure_physics(physics: Any) -> None:
+    """Set a velocity task's default engine, and have ovphysx go through :mod:`.ovphysx_cpu`.
+
+    Args:
+        physics: The task's physics presets (``env_cfg.sim.physics``), changed in place.
+    """
+    physics.ovphysx.class_type = "isaaclab_offpolicy.engine.ovphysx_cpu:OvPhysxManager"
+    physics.default = getattr(physics, default_engine(default_device()))

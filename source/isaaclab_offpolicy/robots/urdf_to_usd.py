@@ -1,0 +1,443 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Writes a small, flat USD of a robot from its URDF.
+
+Flat: every rigid body is a direct child of the robot's prim, so that Isaac Lab's stock paths
+(``{ENV_REGEX_NS}/Robot/[^/]*`` of the contact sensor, ``{ENV_REGEX_NS}/Robot/trunk`` of the height scanner) find them.
+Small: shapes are the URDF's collision primitives; visual meshes are left out and the colliders are what one sees.
+
+Links behind fixed joints are merged into their parent with mass, centre of mass, inertia and colliders, unless they
+are to be kept as bodies of their own (the feet, whose contacts are sensed).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+MARKER_EXTENT = 2.0e-3
+"""Collision shapes not larger than this [m] in any direction mark a frame; they are not written."""
+
+PLACEHOLDER_MASS = 1.0e-9
+"""Links at or below this mass [kg] have no inertia of their own."""
+
+
+@dataclass
+class Shape:
+    """A collision primitive in the frame of its link."""
+
+    kind: str
+    """``box``, ``sphere``, ``cylinder`` or ``capsule``."""
+
+    size: tuple[float, ...]
+    """Box: full extents (x, y, z) [m]; sphere: (radius,) [m]; cylinder and capsule: (radius, length along z) [m]."""
+
+    pose: np.ndarray
+    """Homogeneous transform into the link's frame, shape (4, 4)."""
+
+    color: tuple[float, float, float]
+    """Display colour, linear RGB in [0, 1]."""
+
+
+@dataclass
+class Link:
+    """A rigid body in its own frame."""
+
+    name: str
+    mass: float = 0.0
+    """Mass [kg]."""
+
+    com: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    """Centre of mass in the link's frame [m], shape (3,)."""
+
+    inertia: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
+    """Inertia about the centre of mass, along the link's axes [kg·m²], shape (3, 3)."""
+
+    shapes: list[Shape] = field(default_factory=list)
+
+
+@dataclass
+class Joint:
+    """A joint between two links."""
+
+    name: str
+    kind: str
+    """``revolute``, ``continuous`` or ``fixed``."""
+
+    parent: str
+    child: str
+    pose: np.ndarray
+    """Pose of the child's frame in the parent's at zero position, shape (4, 4)."""
+
+    axis: np.ndarray
+    """Unit axis in the child's frame, shape (3,)."""
+
+    lower: float = -math.inf
+    """Lower limit [rad]."""
+
+    upper: float = math.inf
+    """Upper limit [rad]."""
+
+    effort: float = 0.0
+    """Effort limit [N·m]."""
+
+    velocity: float = 0.0
+    """Velocity limit [rad/s]."""
+
+
+@dataclass
+class Robot:
+    """A kinematic tree of links."""
+
+    name: str
+    root: str
+    links: dict[str, Link]
+    joints: list[Joint]
+
+    @property
+    def mass(self) -> float:
+        """Total mass [kg]."""
+        return sum(link.mass for link in self.links.values())
+
+
+def transform(xyz: Iterable[float], rpy: Iterable[float]) -> np.ndarray:
+    """Homogeneous transform of a URDF origin: translation [m], then fixed-axis roll, pitch, yaw [rad]."""
+    roll, pitch, yaw = rpy
+    cr, sr, cp, sp, cy, sy = (
+        math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch), math.cos(yaw), math.sin(yaw),
+    )  # fmt: skip
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+        [-sp, cp * sr, cp * cr],
+    ]
+    pose[:3, 3] = list(xyz)
+    return pose
+
+
+def read_urdf(path: str | Path, keep: str = ".*foot.*", drop: str = "") -> Robot:
+    """Read a URDF and merge its fixed links.
+
+    Args:
+        path: The URDF file.
+        keep: Links behind fixed joints whose name matches this regular expression (whole name, any case) stay bodies.
+        drop: Links that match this one lose their collision shapes; their mass is merged all the same.
+
+    Returns:
+        The robot with the remaining links and joints. A root without mass gives way to its only child.
+
+    Raises:
+        ValueError: If the tree is not one tree, or a joint's or a shape's type is not supported.
+    """
+    tree = ElementTree.parse(path).getroot()
+    colors = {
+        m.get("name"): tuple(_floats(c.get("rgba"), 4)[:3])
+        for m in tree.findall("material")
+        if (c := m.find("color")) is not None
+    }
+    links = {e.get("name", ""): _read_link(e, colors) for e in tree.findall("link")}
+    joints = [_read_joint(e) for e in tree.findall("joint")]
+    children = {joint.child for joint in joints}
+    roots = [name for name in links if name not in children]
+    if len(roots) != 1 or len(joints) != len(links) - 1:
+        raise ValueError(f"{path}: not a single tree: roots are {roots}, {len(links)} links, {len(joints)} joints")
+    for name, link in links.items():
+        if drop and re.fullmatch(drop, name, re.IGNORECASE):
+            link.shapes = []
+    robot = Robot(tree.get("name", "robot"), roots[0], links, joints)
+    _merge_fixed(robot, keep)
+    return robot
+
+
+def _floats(text: str | None, count: int) -> list[float]:
+    values = [float(x) for x in text.split()] if text else [0.0] * count
+    if len(values) != count:
+        raise ValueError(f"expected {count} numbers, got {text!r}")
+    return values
+
+
+def _origin(element: ElementTree.Element) -> np.ndarray:
+    origin = element.find("origin")
+    if origin is None:
+        return np.eye(4)
+    return transform(_floats(origin.get("xyz"), 3), _floats(origin.get("rpy"), 3))
+
+
+def _read_link(element: ElementTree.Element, colors: dict) -> Link:
+    link = Link(element.get("name", ""))
+    inertial = element.find("inertial")
+    if inertial is not None:
+        mass, inertia = inertial.find("mass"), inertial.find("inertia")
+        link.mass = float(mass.get("value", 0.0)) if mass is not None else 0.0
+        pose = _origin(inertial)
+        link.com = pose[:3, 3]
+        if inertia is not None:
+            ixx, ixy, ixz, iyy, iyz, izz = (
+                float(inertia.get(k, 0.0)) for k in ("ixx", "ixy", "ixz", "iyy", "iyz", "izz")
+            )
+            rotation = pose[:3, :3]
+            tensor = np.array([[ixx, ixy, ixz], [ixy, iyy, iyz], [ixz, iyz, izz]])
+            link.inertia = rotation @ tensor @ rotation.T
+    visual_material = element.find("visual/material")
+    color = (0.35, 0.37, 0.4)
+    if visual_material is not None:
+        inline = visual_material.find("color")
+        named = colors.get(visual_material.get("name"))
+        color = tuple(_floats(inline.get("rgba"), 4)[:3]) if inline is not None else named or color
+    for collision in element.findall("collision"):
+        shape = _read_shape(collision, color)
+        if shape is not None:
+            link.shapes.append(shape)
+    return link
+
+
+def _read_shape(collision: ElementTree.Element, color: tuple[float, float, float]) -> Shape | None:
+    geometry = collision.find("geometry")
+    primitive = geometry[0] if geometry is not None and len(geometry) else None
+    if primitive is None:
+        return None
+    if primitive.tag == "box":
+        size: tuple[float, ...] = tuple(_floats(primitive.get("size"), 3))
+        extent = max(size)
+    elif primitive.tag == "sphere":
+        size = (float(primitive.get("radius", 0.0)),)
+        extent = 2.0 * size[0]
+    elif primitive.tag in ("cylinder", "capsule"):
+        size = (float(primitive.get("radius", 0.0)), float(primitive.get("length", 0.0)))
+        extent = max(2.0 * size[0], size[1])
+    else:
+        raise ValueError(f"collision shape <{primitive.tag}> is not a primitive: replace it in the URDF, or drop it")
+    return Shape(primitive.tag, size, _origin(collision), color) if extent > MARKER_EXTENT else None
+
+
+def _read_joint(element: ElementTree.Element) -> Joint:
+    kind = element.get("type", "")
+    if kind not in ("revolute", "continuous", "fixed"):
+        raise ValueError(f"joint '{element.get('name')}': type '{kind}' is not supported")
+    parent, child, axis, limit = (element.find(tag) for tag in ("parent", "child", "axis", "limit"))
+    assert parent is not None and child is not None
+    direction = np.array(_floats(axis.get("xyz"), 3)) if axis is not None else np.array([1.0, 0.0, 0.0])
+    joint = Joint(
+        element.get("name", ""),
+        kind,
+        parent.get("link", ""),
+        child.get("link", ""),
+        _origin(element),
+        direction / np.linalg.norm(direction),
+    )
+    if limit is not None:
+        joint.effort = float(limit.get("effort", 0.0))
+        joint.velocity = float(limit.get("velocity", 0.0))
+        if kind == "revolute":
+            joint.lower, joint.upper = float(limit.get("lower", 0.0)), float(limit.get("upper", 0.0))
+    return joint
+
+
+def _merge_fixed(robot: Robot, keep: str) -> None:
+    """Merge links behind fixed joints into their parents, leaves first; a massless root gives way to its child."""
+    while True:
+        fixed = [j for j in robot.joints if j.kind == "fixed" and not re.fullmatch(keep, j.child, re.IGNORECASE)]
+        if not fixed:
+            return
+        parents_of_fixed = {j.parent for j in fixed}
+        joint = next(j for j in fixed if j.child not in parents_of_fixed)
+        parent, child = robot.links[joint.parent], robot.links[joint.child]
+        if parent.mass <= PLACEHOLDER_MASS and joint.parent == robot.root and not parent.shapes:
+            # An empty root frame (URDF's floating base): the child becomes the root and keeps its own frame.
+            if sum(j.parent == joint.parent for j in robot.joints) != 1:
+                raise ValueError(f"root '{joint.parent}' has no mass and more than one child")
+            robot.root = joint.child
+            del robot.links[joint.parent]
+            robot.joints.remove(joint)
+            continue
+        _absorb(parent, child, joint.pose)
+        for other in robot.joints:
+            if other.parent == joint.child:
+                other.parent, other.pose = joint.parent, joint.pose @ other.pose
+        del robot.links[joint.child]
+        robot.joints.remove(joint)
+
+
+def _absorb(parent: Link, child: Link, pose: np.ndarray) -> None:
+    """Add a rigidly attached link to its parent (parallel-axis theorem)."""
+    rotation, offset = pose[:3, :3], pose[:3, 3]
+    if child.mass > PLACEHOLDER_MASS:
+        com, inertia = rotation @ child.com + offset, rotation @ child.inertia @ rotation.T
+        mass = parent.mass + child.mass
+        joint_com = (parent.mass * parent.com + child.mass * com) / mass
+        parent.inertia = sum(
+            (
+                tensor + m * (np.dot(d, d) * np.eye(3) - np.outer(d, d))
+                for m, tensor, d in (
+                    (parent.mass, parent.inertia, parent.com - joint_com),
+                    (child.mass, inertia, com - joint_com),
+                )
+            ),
+            np.zeros((3, 3)),
+        )
+        parent.mass, parent.com = mass, joint_com
+    for shape in child.shapes:
+        parent.shapes.append(Shape(shape.kind, shape.size, pose @ shape.pose, shape.color))
+
+
+def write_usd(robot: Robot, path: str | Path, comment: str = "") -> None:
+    """Write the robot as a USD with flat bodies.
+
+    Args:
+        robot: The robot.
+        path: File to write; ``.usda`` gives text.
+        comment: Provenance, stored as the layer's comment.
+    """
+    from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    layer = Sdf.Layer.CreateAnonymous(path.suffix or ".usda")
+    layer.comment = comment
+    stage = Usd.Stage.Open(layer)
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    UsdPhysics.SetStageKilogramsPerUnit(stage, 1.0)
+    base = f"/{robot.name}"
+    root = UsdGeom.Xform.Define(stage, base)
+    stage.SetDefaultPrim(root.GetPrim())
+    UsdPhysics.ArticulationRootAPI.Apply(root.GetPrim())
+
+    def quaternion(rotation: np.ndarray) -> Gf.Quatf:
+        quat = Gf.Matrix3d(*rotation.T.flatten().tolist()).ExtractRotation().GetQuat()
+        return Gf.Quatf(quat)
+
+    def place(prim: UsdGeom.Xformable, pose: np.ndarray) -> None:
+        prim.AddTranslateOp().Set(Gf.Vec3d(*pose[:3, 3].tolist()))
+        prim.AddOrientOp().Set(quaternion(pose[:3, :3]))
+
+    # world poses at zero joint positions, parents first
+    poses = {robot.root: np.eye(4)}
+    pending = list(robot.joints)
+    while pending:
+        joint = next(j for j in pending if j.parent in poses)
+        poses[joint.child] = poses[joint.parent] @ joint.pose
+        pending.remove(joint)
+
+    for name in poses:
+        link = robot.links[name]
+        body = UsdGeom.Xform.Define(stage, f"{base}/{name}")
+        place(body, poses[name])
+        UsdPhysics.RigidBodyAPI.Apply(body.GetPrim())
+        mass = UsdPhysics.MassAPI.Apply(body.GetPrim())
+        moments, axes = np.linalg.eigh(link.inertia)
+        if np.linalg.det(axes) < 0.0:
+            axes[:, 0] *= -1.0
+        mass.CreateMassAttr(link.mass)
+        mass.CreateCenterOfMassAttr(Gf.Vec3f(*link.com.tolist()))
+        mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*moments.tolist()))
+        mass.CreatePrincipalAxesAttr(quaternion(axes))
+        for index, shape in enumerate(link.shapes):
+            prim = _define_shape(stage, f"{base}/{name}/collision_{index}", shape)
+            place(prim, shape.pose)
+            if shape.kind == "box":
+                prim.AddScaleOp().Set(Gf.Vec3f(*shape.size))
+            prim.CreateDisplayColorAttr([Gf.Vec3f(*shape.color)])
+            UsdPhysics.CollisionAPI.Apply(prim.GetPrim())
+
+    UsdGeom.Scope.Define(stage, f"{base}/joints")
+    for joint in robot.joints:
+        _define_joint(stage, base, joint, quaternion)
+    layer.Export(str(path))
+
+
+def _define_shape(stage, path: str, shape: Shape):  # noqa: ANN001, ANN202 - pxr has no type hints
+    from pxr import UsdGeom
+
+    if shape.kind == "box":
+        prim = UsdGeom.Cube.Define(stage, path)
+        prim.CreateSizeAttr(1.0)
+        prim.CreateExtentAttr([(-0.5, -0.5, -0.5), (0.5, 0.5, 0.5)])
+    elif shape.kind == "sphere":
+        prim = UsdGeom.Sphere.Define(stage, path)
+        prim.CreateRadiusAttr(shape.size[0])
+        r = shape.size[0]
+        prim.CreateExtentAttr([(-r, -r, -r), (r, r, r)])
+    else:
+        define = UsdGeom.Cylinder if shape.kind == "cylinder" else UsdGeom.Capsule
+        prim = define.Define(stage, path)
+        radius, length = shape.size
+        prim.CreateAxisAttr("Z")
+        prim.CreateRadiusAttr(radius)
+        prim.CreateHeightAttr(length)
+        half = 0.5 * length + (radius if shape.kind == "capsule" else 0.0)
+        prim.CreateExtentAttr([(-radius, -radius, -half), (radius, radius, half)])
+    return prim
+
+
+def _define_joint(stage, base: str, joint: Joint, quaternion) -> None:  # noqa: ANN001
+    from pxr import Gf, UsdPhysics
+
+    path = f"{base}/joints/{joint.name}"
+    if joint.kind == "fixed":
+        prim = UsdPhysics.FixedJoint.Define(stage, path)
+        align = np.eye(3)
+    else:
+        prim = UsdPhysics.RevoluteJoint.Define(stage, path)
+        # USD knows the axes X, Y and Z: turn both joint frames such that X is the joint's axis, unless it is one.
+        token = next((t for t, e in zip("XYZ", np.eye(3), strict=True) if np.allclose(joint.axis, e)), None)
+        align = np.eye(3) if token else _rotation_onto_x(joint.axis)
+        prim.CreateAxisAttr(token or "X")
+        if math.isfinite(joint.lower):
+            prim.CreateLowerLimitAttr(math.degrees(joint.lower))
+            prim.CreateUpperLimitAttr(math.degrees(joint.upper))
+        drive = UsdPhysics.DriveAPI.Apply(prim.GetPrim(), "angular")
+        drive.CreateTypeAttr("force")
+        drive.CreateStiffnessAttr(0.0)
+        drive.CreateDampingAttr(0.0)
+        drive.CreateMaxForceAttr(joint.effort)
+    prim.CreateBody0Rel().SetTargets([f"{base}/{joint.parent}"])
+    prim.CreateBody1Rel().SetTargets([f"{base}/{joint.child}"])
+    prim.CreateLocalPos0Attr(Gf.Vec3f(*joint.pose[:3, 3].tolist()))
+    prim.CreateLocalRot0Attr(quaternion(joint.pose[:3, :3] @ align))
+    prim.CreateLocalPos1Attr(Gf.Vec3f(0.0, 0.0, 0.0))
+    prim.CreateLocalRot1Attr(quaternion(align))
+
+
+def _rotation_onto_x(axis: np.ndarray) -> np.ndarray:
+    """A rotation whose first column is the axis."""
+    helper = np.eye(3)[int(np.argmin(np.abs(axis)))]
+    second = np.cross(axis, helper)
+    second /= np.linalg.norm(second)
+    return np.stack([axis, second, np.cross(axis, second)], axis=1)
+
+
+def write_ground_plane(path: str | Path) -> None:
+    """Write the offline ground: an infinite collision plane at z = 0, and a square of 200 m to look at."""
+    from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, Vt
+
+    layer = Sdf.Layer.CreateAnonymous(".usda")
+    layer.comment = "Ground plane, written by isaaclab_offpolicy (scripts/tools/write_robots.py)."
+    stage = Usd.Stage.Open(layer)
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    root = UsdGeom.Xform.Define(stage, "/ground")
+    stage.SetDefaultPrim(root.GetPrim())
+    plane = UsdGeom.Plane.Define(stage, "/ground/collision")
+    plane.CreateAxisAttr("Z")
+    plane.CreatePurposeAttr(UsdGeom.Tokens.guide)
+    UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
+    mesh = UsdGeom.Mesh.Define(stage, "/ground/visual")
+    half = 100.0
+    points = [(-half, -half, 0.0), (half, -half, 0.0), (half, half, 0.0), (-half, half, 0.0)]
+    mesh.CreatePointsAttr([Gf.Vec3f(*p) for p in points])
+    mesh.CreateFaceVertexCountsAttr([4])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3])
+    mesh.CreateExtentAttr([Gf.Vec3f(-half, -half, 0.0), Gf.Vec3f(half, half, 0.0)])
+    mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    mesh.CreateDoubleSidedAttr(True)
+    mesh.CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(0.24, 0.27, 0.31)]))
+    layer.Export(str(path))

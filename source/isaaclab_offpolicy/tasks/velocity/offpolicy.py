@@ -1,0 +1,56 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Everything in which the project's velocity tasks differ from Isaac Lab's own, in one place."""
+
+from __future__ import annotations
+
+from isaaclab.assets import ArticulationCfg
+from isaaclab.utils import replace
+
+from isaaclab_tasks.core.velocity.velocity_env_cfg import LocomotionVelocityRoughEnvCfg
+from isaaclab_tasks.utils import preset
+
+from ...engine import configure_physics
+from ...robots import GROUND_PLANE_USD
+
+DIFFERENCES = (
+    "final observations are computed (compute_final_obs), so that a timeout can be bootstrapped",
+    "the engine defaults to ovphysx without a GPU and to newton_mjwarp with one (physics=NAME takes another)",
+    "joints and bodies are in PhysX's order on every engine",
+    "robot and ground come from files of the package; no sky, terrain texture or command arrows"
+    " (presets=nucleus takes all of them from NVIDIA's asset server)",
+)
+"""What :func:`adapt` changes, for people. Rewards, observations, commands, terrains and curriculum are Isaac Lab's."""
+
+
+def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_robot: ArticulationCfg) -> None:
+    """Make one of Isaac Lab's velocity tasks fit for off-policy learning and for a machine without Isaac Sim.
+
+    Call it last in ``__post_init__``.
+
+    Args:
+        cfg: The task's configuration, changed in place.
+        robot: The robot from the package's own USD.
+        nucleus_robot: The same robot from NVIDIA's asset server.
+    """
+    # off-policy learning
+    cfg.compute_final_obs = True
+    # physics
+    configure_physics(cfg.sim.physics)
+    # scene
+    prim_path = "{ENV_REGEX_NS}/Robot"
+    cfg.scene.robot = preset(
+        default=replace(robot, prim_path=prim_path), nucleus=replace(nucleus_robot, prim_path=prim_path)
+    )
+    terrain = cfg.scene.terrain
+    if terrain.terrain_type == "plane":
+        # Isaac Lab's plane is a file of the asset server
+        offline_terrain = replace(terrain, terrain_type="usd", usd_path=GROUND_PLANE_USD, visual_material=None)
+    else:
+        offline_terrain = replace(terrain, visual_material=None)
+    cfg.scene.terrain = preset(default=offline_terrain, nucleus=terrain)
+    cfg.scene.sky_light = preset(default=None, nucleus=cfg.scene.sky_light)
+    # commands
+    arrows = cfg.commands.base_velocity
+    cfg.commands.base_velocity = preset(default=replace(arrows, debug_vis=False), nucleus=arrows)

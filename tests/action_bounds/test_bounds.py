@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, available_bounds, resolve_bounds
+
+LEGS = ("FL", "FR", "RL", "RR")
+A1_JOINTS = [f"{leg}_{part}_joint" for part in ("hip", "thigh", "calf") for leg in LEGS]
+
+
+def write(path: Path, joints: str) -> Path:
+    path.write_text(f"source: test\njoints:\n{joints}")
+    return path
+
+
+def test_published_a1_bounds_are_in_physx_order_with_the_published_numbers() -> None:
+    bounds = resolve_bounds("unitree_a1", A1_JOINTS)
+    assert "unitree_a1" in available_bounds()
+    assert list(bounds.joint_names) == A1_JOINTS
+    assert bounds.low == (-2.0, -0.4, -2.6, -1.3, -2.2, -1.9, -0.7, -0.4, -2.1, -2.4, -2.5, -1.7)
+    assert bounds.high == (1.1, 2.6, 0.7, 1.9, 1.3, 2.6, 3.4, 3.8, 3.4, 3.4, 1.9, 2.1)
+
+
+def test_reordering_goes_by_name() -> None:
+    leg_by_leg = [f"{leg}_{part}_joint" for leg in LEGS for part in ("hip", "thigh", "calf")]
+    bounds = resolve_bounds("unitree_a1", leg_by_leg)
+    assert bounds.low[:3] == (-2.0, -2.2, -2.1)  # FL: hip, thigh, calf
+    assert bounds.reorder(A1_JOINTS) == resolve_bounds("unitree_a1", A1_JOINTS)
+
+
+def test_files_round_trip(tmp_path: Path) -> None:
+    bounds = ActionBounds(("a", "b"), (-1.0, 0.5), (0.25, 2.0), "by hand")
+    bounds.to_yaml(tmp_path / "bounds.yaml")
+    assert ActionBounds.from_yaml(tmp_path / "bounds.yaml") == bounds
+    assert ActionBounds.from_dict(bounds.to_dict()) == bounds
+
+
+def test_a_number_is_a_symmetric_box_and_a_factor_widens_it() -> None:
+    assert resolve_bounds(3, ["a", "b"]).high == (3.0, 3.0)
+    assert resolve_bounds("1.5", ["a"]).low == (-1.5,)
+    assert resolve_bounds(2.0, ["a"], scale=1.25).high == (2.5,)
+
+
+@pytest.mark.parametrize(
+    ("joints", "message"),
+    [
+        ("  a: [-1, 1]\n", "joint 'b' of the robot has no bounds"),
+        ("  a: [-1, 1]\n  b: [-1, 1]\n  c: [-1, 1]\n", "joint 'c' is not a joint of the robot"),
+        ("  a: [-1, 1]\n  b: [-1, 1]\n  a: [-2, 2]\n", "joint 'a' is given twice"),
+        ("  a: [1, 1]\n  b: [-1, 1]\n", "joint 'a': low 1.0 is not below high 1.0"),
+        ("  a: [-1, 1]\n  b: [2, -2]\n", "joint 'b': low 2.0 is not below high -2.0"),
+        ("  a: [-1, .nan]\n  b: [-1, 1]\n", "joint 'a': [-1.0, nan] is not finite"),
+        ("  a: [-.inf, 1]\n  b: [-1, 1]\n", "joint 'a': [-inf, 1.0] is not finite"),
+        ("  a: [-1, 0, 1]\n  b: [-1, 1]\n", "joint 'a': expected [low, high]"),
+        ("  a: 1\n  b: [-1, 1]\n", "joint 'a': expected [low, high]"),
+        ("  a: [x, 1]\n  b: [-1, 1]\n", "joint 'a': 'x' is not a number"),
+        ("  1: [-1, 1]\n  b: [-1, 1]\n", "joint name 1 is not text"),
+        ("  a: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
+        ("  a: [-1, 1\n", "not valid YAML"),
+    ],
+)
+def test_a_bad_file_is_refused_with_file_and_joint(tmp_path: Path, joints: str, message: str) -> None:
+    path = write(tmp_path / "bad.yaml", joints)
+    with pytest.raises(BoundsError) as error:
+        resolve_bounds(str(path), ["a", "b"])
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+
+
+def test_other_unusable_files(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(BoundsError, match="expected a mapping 'joints'"):
+        ActionBounds.from_yaml(tmp_path / "list.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(BoundsError, match="UTF-8"):
+        ActionBounds.from_yaml(tmp_path / "binary.yaml")
+    with pytest.raises(BoundsError, match="unitree_a1"):
+        resolve_bounds("unitree_a2", A1_JOINTS)
+    with pytest.raises(BoundsError, match="finite positive"):
+        resolve_bounds("nan", ["a"])
+    with pytest.raises(BoundsError, match="2 values of 'low' for 1 joints"):
+        ActionBounds(("a",), (0.0, 0.0), (1.0,))

@@ -1,0 +1,338 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from environments import LinearQuadraticEnv
+from tensordict import TensorDict
+
+from isaaclab_offpolicy.action_bounds import BoundsError
+from isaaclab_offpolicy.algorithms import NonFiniteError
+
+
+def run(sac, env: LinearQuadraticEnv, steps: int) -> None:
+    """Step like rsl_rl's runner."""
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(steps):
+            obs, rewards, dones, extras = env.step(sac.act(obs))
+            sac.process_env_step(obs, rewards, dones, extras)
+
+
+def linear_sac(make_sac, train_cfg, **algorithm):
+    """SAC whose actor and critics are one linear unit each, with weights set by hand."""
+    cfg = train_cfg(gamma=0.9, ent_coef=0.1, tau=0.25, batch_size=1, policy_delay=1, learning_rate=1e-3, **algorithm)
+    for model in ("actor", "critic"):
+        cfg[model] |= {"hidden_dims": [1], "activation": "identity", "obs_normalization": False}
+    cfg["critic"]["layer_norm"] = False
+
+    class OneObservation(LinearQuadraticEnv):
+        def get_observations(self) -> TensorDict:
+            return TensorDict({"policy": self.state[:, :1].clone()}, batch_size=[self.num_envs])
+
+    env = OneObservation(num_envs=1)
+    sac = make_sac(env, cfg)
+    with torch.no_grad():
+        # critic c: Q = w2 * (ws * s + wa * a + b1) + b2
+        for c, (ws, wa, b1, w2, b2) in enumerate(CRITICS):
+            for network, shift in ((sac.critic, 0.0), (sac.critic_target, 0.5)):
+                network.weights[0][c] = torch.tensor([[ws], [wa]])
+                network.biases[0][c] = b1
+                network.weights[1][c] = w2
+                network.biases[1][c] = b2 + shift
+        # actor: hidden = s, mean = 0.3 * hidden + 0.1, log std = -0.5
+        sac.actor.mlp[0].weight.fill_(1.0)
+        sac.actor.mlp[0].bias.fill_(0.0)
+        sac.actor.mlp[2].weight.copy_(torch.tensor([[0.3], [0.0]]))
+        sac.actor.mlp[2].bias.copy_(torch.tensor([0.1, -0.5]))
+    return sac
+
+
+CRITICS = [(0.5, 1.0, 0.2, 2.0, -0.3), (-0.4, 0.8, 0.0, 1.5, 0.7)]
+
+
+def q_value(c: int, s: float, a: float, shift: float = 0.0) -> float:
+    ws, wa, b1, w2, b2 = CRITICS[c]
+    return w2 * (ws * s + wa * a + b1) + b2 + shift
+
+
+def policy(s: float, noise: float) -> tuple[float, float]:
+    """Unit action and its log-probability, in plain arithmetic."""
+    std = math.exp(-0.5)
+    u = 0.3 * s + 0.1 + std * noise
+    log_normal = -0.5 * noise**2 - math.log(std) - 0.5 * math.log(2 * math.pi)
+    return math.tanh(u), log_normal - math.log(1 - math.tanh(u) ** 2)
+
+
+@pytest.mark.parametrize("end", ["none", "fall", "timeout"])
+def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str) -> None:
+    sac = linear_sac(make_sac, train_cfg)
+    s, a, r, after, reset = 0.4, -0.6, 1.5, 0.9, -0.2
+    true, false = torch.tensor([True]), torch.tensor([False])
+
+    def obs(x: float) -> dict[str, torch.Tensor]:
+        return {"policy": torch.tensor([[x]])}
+
+    ends = end != "none"
+    sac.storage.begin(obs(s))
+    sac.storage.add(
+        torch.tensor([[a]]),
+        torch.tensor([r]),
+        true if end == "fall" else false,
+        true if end == "timeout" else false,
+        obs(reset if ends else after),
+        obs(after),
+    )
+    before = [p.clone() for p in sac.critic_target.parameters()]
+    torch.manual_seed(5)
+    sac.storage.sample(1, 1)  # the draws that learning will make first
+    noise_next, noise = torch.randn(1, 1).item(), torch.randn(1, 1).item()
+    torch.manual_seed(5)
+    sac._learn(1)
+    metrics = sac._metrics.pop()
+
+    next_action, next_log_prob = policy(after, noise_next)
+    next_value = min(q_value(c, after, next_action, shift=0.5) for c in range(2)) - 0.1 * next_log_prob
+    target = r + (0.0 if end == "fall" else 0.9) * next_value
+    errors = [q_value(c, s, a) - target for c in range(2)]
+    assert metrics["qf1"] == pytest.approx(0.5 * errors[0] ** 2, rel=1e-5)
+    assert metrics["qf2"] == pytest.approx(0.5 * errors[1] ** 2, rel=1e-5)
+    assert metrics["qf"] == pytest.approx(0.5 * (errors[0] ** 2 + errors[1] ** 2), rel=1e-5)
+    assert metrics["td_error"] == pytest.approx((abs(errors[0]) + abs(errors[1])) / 2, rel=1e-5)
+    # the actor's loss is taken with the critics after their step of 1e-3
+    action, log_prob = policy(s, noise)
+    assert metrics["actor"] == pytest.approx(
+        0.1 * log_prob - min(q_value(c, s, action) for c in range(2)), abs=5e-2
+    )
+    assert metrics["entropy"] == pytest.approx(-log_prob, rel=1e-5)
+    # the targets move by tau towards the critics
+    for old, new, online in zip(before, sac.critic_target.parameters(), sac.critic.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.25 * (online - old))
+
+
+def test_critic_gradient_by_hand(make_sac, train_cfg) -> None:
+    sac = linear_sac(make_sac, train_cfg)
+    sac.storage.begin({"policy": torch.tensor([[0.4]])})
+    false = torch.tensor([False])
+    sac.storage.add(torch.tensor([[-0.6]]), torch.tensor([1.5]), ~false, false, {"policy": torch.zeros(1, 1)})
+    sac._learn(1)
+    for c in range(2):
+        # a fall: the target is the reward; dL/db2 = Q - r, dL/dw2 = (Q - r) * hidden
+        ws, wa, b1, *_ = CRITICS[c]
+        error = q_value(c, 0.4, -0.6) - 1.5
+        assert sac.critic.biases[1].grad[c].item() == pytest.approx(error, rel=1e-5)
+        assert sac.critic.weights[1].grad[c].item() == pytest.approx(error * (ws * 0.4 - wa * 0.6 + b1), rel=1e-5)
+
+
+def test_actor_gradient_against_finite_differences(make_sac, train_cfg) -> None:
+    sac = linear_sac(make_sac, train_cfg)
+    s = torch.tensor([[0.4]])
+    torch.manual_seed(7)
+    noise = torch.randn(1, 1).item()
+    torch.manual_seed(7)
+    sac._update_actor(s, s)
+    gradient = sac.actor.mlp[2].bias.grad[0].item()
+
+    def loss(shift: float) -> float:
+        std = math.exp(-0.5)
+        u = 0.3 * 0.4 + 0.1 + shift + std * noise
+        log_prob = -0.5 * noise**2 - math.log(std) - 0.5 * math.log(2 * math.pi) - math.log(1 - math.tanh(u) ** 2)
+        return 0.1 * log_prob - min(q_value(c, 0.4, math.tanh(u)) for c in range(2))
+
+    assert gradient == pytest.approx((loss(1e-5) - loss(-1e-5)) / 2e-5, rel=1e-4)
+    assert all(p.grad is None for p in sac.critic.parameters()), "the actor's step leaves the critics alone"
+
+
+@pytest.mark.parametrize(("num_envs", "train_freq"), [(16, 1), (16, 5), (48, 3)])
+def test_learning_follows_train_freq_and_replay_ratio(make_sac, num_envs: int, train_freq: int) -> None:
+    env = LinearQuadraticEnv(num_envs)
+    sac = make_sac(env, learning_starts=num_envs * 5, train_freq=train_freq, replay_ratio=1 / 10, policy_delay=4)
+    calls = []
+    learn = sac._learn
+    sac._learn = lambda steps: (calls.append((sac._vector_steps, steps)), learn(steps))
+    run(sac, env, 60)
+    assert all(step % train_freq == 0 and step >= 5 for step, _ in calls)
+    rounds = sum(step % train_freq == 0 for step in range(5, 61))
+    # what is owed is carried over, so that fractions are not lost
+    assert sac.num_updates == pytest.approx(rounds * train_freq * num_envs / 10, abs=1)
+    assert int(sac.actor_optimizer.state[sac.actor_parameters[0]]["step"]) == sac.num_updates // 4
+    metrics = sac.update()
+    assert metrics["replay_ratio"] == pytest.approx(sac.num_updates / (60 * num_envs))
+
+
+def test_fixed_gradient_steps(make_sac) -> None:
+    env = LinearQuadraticEnv(8)
+    sac = make_sac(env, learning_starts=0, train_freq=4, replay_ratio=None, gradient_steps=3)
+    run(sac, env, 20)
+    assert sac.num_updates == 15
+
+
+def test_exploration_is_uniform_in_the_bounds_first(make_sac) -> None:
+    env = LinearQuadraticEnv(512)
+    sac = make_sac(env, learning_starts=512 * 4, replay_ratio=1e-9)
+    with torch.inference_mode():
+        obs, actions = env.get_observations(), []
+        for _ in range(6):
+            actions.append(sac.act(obs))
+            sac.process_env_step(*env.step(actions[-1]))
+    uniform = torch.cat(actions[:4])
+    assert uniform.abs().max() <= 2.0 and abs(uniform.mean().item()) < 0.1
+    assert uniform.std().item() == pytest.approx(2.0 / math.sqrt(3.0), rel=0.05)
+    assert torch.cat(actions[4:]).std().item() != pytest.approx(2.0 / math.sqrt(3.0), rel=0.02)
+
+
+def test_what_is_stored_is_what_happened(make_sac) -> None:
+    env = LinearQuadraticEnv(8, max_episode_length=5)
+    sac = make_sac(env, learning_starts=10**6)
+    with torch.inference_mode():
+        first = env.get_observations()
+        action = sac.act(first)
+        result = env.step(action)
+        sac.process_env_step(*result)
+    storage = sac.storage
+    torch.testing.assert_close(storage.obs["policy"][0], first["policy"].clone())
+    torch.testing.assert_close(sac.distribution.to_action(storage.action[0]), action.clone())
+    timeouts = result[3]["time_outs"]
+    assert timeouts.any() and not timeouts.all()
+    after = torch.where(timeouts.unsqueeze(-1), result[3]["final_obs"]["policy"], result[0]["policy"])
+    torch.testing.assert_close(storage.obs["policy"][1], after.clone())
+    assert not storage.terminated[0].any(), "a timeout is no fall"
+    assert env.cfg.compute_final_obs
+
+
+def test_normaliser_sees_each_observation_once_and_is_frozen_at_play(make_sac) -> None:
+    env = LinearQuadraticEnv(16)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 4)
+    sac.train_mode()
+    run(sac, env, 20)
+    normalizer = sac.actor.obs_normalizer
+    assert sac.critic_obs_normalizer is normalizer
+    assert int(normalizer.count) == 16 * 21  # the first observations, and one per step
+    mean = normalizer.mean
+    sac.eval_mode()
+    run(sac, env, 5)
+    torch.testing.assert_close(normalizer.mean, mean, rtol=0, atol=0)
+
+
+def test_actor_and_critic_may_see_different_observations(make_sac, train_cfg) -> None:
+    class Privileged(LinearQuadraticEnv):
+        def get_observations(self) -> TensorDict:
+            obs = {"policy": self.state[:, :1].clone(), "critic": self.state.clone()}
+            return TensorDict(obs, batch_size=[self.num_envs])
+
+        def step(self, actions):
+            obs, reward, dones, extras = super().step(actions)
+            if "final_obs" in extras:
+                state = extras["final_obs"]["policy"]
+                extras["final_obs"] = {"policy": state[:, :1], "critic": state}
+            return self.get_observations(), reward, dones, extras
+
+    env = Privileged(8)
+    cfg = train_cfg(learning_starts=0, replay_ratio=1 / 4)
+    cfg["obs_groups"] = {"actor": ["policy"], "critic": ["critic"]}
+    sac = make_sac(env, cfg)
+    run(sac, env, 50)
+    assert sac.num_updates == 100
+    assert sac.critic_obs_normalizer.mean.shape == (2,) and sac.actor.obs_normalizer.mean.shape == (1,)
+    assert int(sac.critic_obs_normalizer.count) == 8 * 51
+
+
+def test_linear_schedule(make_sac) -> None:
+    env = LinearQuadraticEnv(10)
+    sac = make_sac(
+        env, learning_starts=0, replay_ratio=1 / 10, learning_rate=1e-3, learning_rate_end=1e-4, schedule="linear", schedule_steps=1000
+    )
+    run(sac, env, 50)
+    assert sac.learning_rate == pytest.approx(1e-3 + 0.5 * (1e-4 - 1e-3))
+    assert sac.critic_optimizer.param_groups[0]["lr"] == sac.learning_rate
+    run(sac, env, 100)
+    assert sac.learning_rate == pytest.approx(1e-4)
+
+
+def test_gradients_are_clipped(make_sac) -> None:
+    env = LinearQuadraticEnv(10)
+    sac = make_sac(env, learning_starts=0, max_grad_norm=1e-3, replay_ratio=1 / 10)
+    run(sac, env, 10)
+    norm = torch.stack([p.grad.norm() for p in sac.critic_parameters]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize("what", ["reward", "observation"])
+def test_numbers_that_are_not_finite_stop_the_training(make_sac, what: str) -> None:
+    env = LinearQuadraticEnv(8)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8)
+    run(sac, env, 3)
+    stored, updates = len(sac.storage), sac.num_updates
+    env.broken = what
+    with pytest.raises(NonFiniteError, match=f"{what}.* is not finite: inf in environment {3 if what == 'reward' else 2}"):
+        run(sac, env, 1)
+    assert (len(sac.storage), sac.num_updates) == (stored, updates), "nothing of the broken step is used"
+    sac.save()
+
+
+def test_broken_weights_are_named_and_not_saved(make_sac) -> None:
+    env = LinearQuadraticEnv(8)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8)
+    run(sac, env, 3)
+    with torch.no_grad():
+        sac.actor.mlp[0].weight.fill_(float("nan"))
+    with pytest.raises(NonFiniteError, match="action is not finite"):
+        run(sac, env, 1)
+    with pytest.raises(NonFiniteError, match="no checkpoint"):
+        sac.save()
+
+
+def test_checkpoints_restore_everything_but_the_replay(make_sac, tmp_path) -> None:
+    env = LinearQuadraticEnv(16)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8)
+    run(sac, env, 30)
+    torch.save(sac.save(), tmp_path / "model.pt")
+    # plain data: it can be read without executing anything
+    saved = torch.load(tmp_path / "model.pt", weights_only=True)
+    other = make_sac(LinearQuadraticEnv(16), learning_starts=64, replay_ratio=1 / 8, action_bounds=0.5)
+    assert other.load(saved, None, strict=True)
+    assert other.bounds == sac.bounds, "the checkpoint's bounds win"
+    obs = env.get_observations()
+    sac.eval_mode(), other.eval_mode()
+    torch.testing.assert_close(other.get_policy()(obs), sac.get_policy()(obs), rtol=0, atol=0)
+    for a, b in zip(sac.critic_target.parameters(), other.critic_target.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert (other.num_timesteps, other.num_updates) == (480, sac.num_updates)
+    run(other, LinearQuadraticEnv(16), 2)
+    assert other.num_updates == sac.num_updates, "the replay is filled again before learning"
+    run(other, LinearQuadraticEnv(16), 10)
+    assert other.num_updates > sac.num_updates
+
+
+def test_a_checkpoint_of_another_robot_is_refused(make_sac) -> None:
+    env = LinearQuadraticEnv(4)
+    sac = make_sac(env)
+    saved = sac.save()
+    other = LinearQuadraticEnv(4)
+    other.action_joint_names = ["pole"]
+    with pytest.raises(BoundsError, match="'pole'.*has no bounds.*'cart' is not a joint"):
+        make_sac(other).load(saved, None, strict=True)
+    del saved["action_bounds"]
+    with pytest.raises(ValueError, match="not a checkpoint of SAC"):
+        sac.load(saved, None, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gradient_steps": 4}, "exactly one"),
+        ({"replay_ratio": None}, "exactly one"),
+        ({"schedule": "cosine"}, "schedule"),
+        ({"target_entropy": "automatic"}, "target_entropy"),
+        ({"train_freq": 0}, "train_freq"),
+        ({"n_steps": 0}, "n_steps"),
+        ({"rnd_cfg": {"weight": 1.0}}, "rnd"),
+    ],
+)
+def test_bad_options_are_refused(make_sac, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_sac(LinearQuadraticEnv(4), **options)

@@ -1,0 +1,66 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is in tests/sim drives a simulator; everything without a marker is a unit test."""
+    for item in items:
+        if "sim" in Path(str(item.fspath)).parent.parts:
+            item.add_marker(pytest.mark.sim)
+        elif item.get_closest_marker("learn") is None:
+            item.add_marker(pytest.mark.unit)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def train_cfg():
+    """Builds a runner's configuration for SAC from the project's configuration classes."""
+
+    def build(**algorithm: Any) -> dict:
+        from isaaclab.utils import to_dict
+        from isaaclab_rl.rsl_rl import handle_deprecated_rsl_rl_cfg
+
+        from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
+
+        cfg = SacRunnerCfg(experiment_name="test", device="cpu", num_steps_per_env=10)
+        cfg.actor.hidden_dims = cfg.critic.hidden_dims = [64, 64]
+        cfg.algorithm.action_bounds = 2.0
+        cfg.algorithm.buffer_size = 20_000
+        for name, value in algorithm.items():
+            assert hasattr(cfg.algorithm, name), name
+            setattr(cfg.algorithm, name, value)
+        result = to_dict(handle_deprecated_rsl_rl_cfg(cfg, "5.5.1"))
+        result["multi_gpu"] = None
+        return result
+
+    return build
+
+
+@pytest.fixture
+def make_sac(train_cfg):
+    """Builds SAC for an environment."""
+
+    def build(env: VecEnv, cfg: dict | None = None, **algorithm: Any):
+        from isaaclab_offpolicy.algorithms import SAC
+
+        obs: TensorDict = env.get_observations()
+        return SAC.construct_algorithm(obs, env, cfg or train_cfg(**algorithm), "cpu")
+
+    return build

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Environments without a simulator, in the form that rsl_rl's runner takes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from rsl_rl.env import VecEnv
+from tensordict import TensorDict
+
+
+class LinearQuadraticEnv(VecEnv):
+    """A damped cart on a line, pushed by a bounded force; the best policy is that of a discounted linear regulator.
+
+    State: position and velocity. Reward: -(position² + 0.1 velocity² + 0.2 force²). Episodes are cut off, never lost.
+    """
+
+    A = np.array([[0.98, 0.2], [0.0, 0.85]])
+    B = np.array([[0.0], [0.3]])
+    Q = np.diag([1.0, 0.1])
+    R = np.array([[0.2]])
+
+    def __init__(self, num_envs: int = 32, max_episode_length: int = 40, device: str = "cpu") -> None:
+        self.num_envs, self.num_actions, self.device = num_envs, 1, device
+        self.max_episode_length = max_episode_length
+        self.cfg = SimpleNamespace(compute_final_obs=False)
+        self.action_joint_names = ["cart"]
+        self.episode_length_buf = torch.arange(num_envs) % max_episode_length
+        self._a, self._b, self._q, self._r = (
+            torch.tensor(m, dtype=torch.float32) for m in (self.A, self.B, self.Q, self.R)
+        )
+        self.state = self.initial_states(num_envs)
+        self.broken: str | None = None
+
+    @staticmethod
+    def initial_states(n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return torch.rand(n, 2, generator=generator) * 2.0 - 1.0
+
+    def reward(self, state: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return -((state @ self._q * state).sum(-1) + (action @ self._r * action).sum(-1))
+
+    def get_observations(self) -> TensorDict:
+        return TensorDict({"policy": self.state.clone()}, batch_size=[self.num_envs])
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+        reward = self.reward(self.state, actions)
+        self.state = self.state @ self._a.T + actions @ self._b.T
+        self.episode_length_buf = self.episode_length_buf + 1
+        time_outs = self.episode_length_buf >= self.max_episode_length
+        extras: dict = {"time_outs": time_outs}
+        if bool(time_outs.any()):
+            assert self.cfg.compute_final_obs, "the learner must ask for final observations"
+            extras["final_obs"] = {"policy": self.state.clone()}
+        self.state = torch.where(time_outs.unsqueeze(-1), self.initial_states(self.num_envs), self.state)
+        self.episode_length_buf = torch.where(time_outs, 0, self.episode_length_buf)
+        obs = self.get_observations()
+        if self.broken == "reward":
+            reward[3] = float("inf")
+        elif self.broken == "observation":
+            obs["policy"][2, 1] = float("inf")
+        return obs, reward, time_outs.long(), extras
+
+
+def regulator(env: type[LinearQuadraticEnv], gamma: float) -> np.ndarray:
+    """Gain K of the best policy u = -K x for the discounted problem, from the discrete Riccati equation."""
+    from scipy.linalg import solve_discrete_are
+
+    a, b = np.sqrt(gamma) * env.A, np.sqrt(gamma) * env.B
+    p = solve_discrete_are(a, b, env.Q, env.R)
+    return np.linalg.solve(env.R + b.T @ p @ b, b.T @ p @ a)
