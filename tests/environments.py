@@ -16,13 +16,13 @@ from tensordict import TensorDict
 class LinearQuadraticEnv(VecEnv):
     """A damped cart on a line, pushed by a bounded force; the best policy is that of a discounted linear regulator.
 
-    State: position and velocity. Reward: -(position² + 0.1 velocity² + 0.2 force²). Episodes are cut off, never lost.
+    State: position and velocity. Reward: -(position² + 0.1 velocity² + 0.05 force²). Episodes are cut off, never lost.
     """
 
-    A = np.array([[0.98, 0.2], [0.0, 0.85]])
+    A = np.array([[0.9, 0.2], [0.0, 0.8]])
     B = np.array([[0.0], [0.3]])
     Q = np.diag([1.0, 0.1])
-    R = np.array([[0.2]])
+    R = np.array([[0.05]])
 
     def __init__(self, num_envs: int = 32, max_episode_length: int = 40, device: str = "cpu") -> None:
         self.num_envs, self.num_actions, self.device = num_envs, 1, device

@@ -7,9 +7,9 @@ import math
 
 import pytest
 import torch
-from environments import LinearQuadraticEnv
 from tensordict import TensorDict
 
+from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import NonFiniteError
 
@@ -105,9 +105,7 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str) -
     assert metrics["td_error"] == pytest.approx((abs(errors[0]) + abs(errors[1])) / 2, rel=1e-5)
     # the actor's loss is taken with the critics after their step of 1e-3
     action, log_prob = policy(s, noise)
-    assert metrics["actor"] == pytest.approx(
-        0.1 * log_prob - min(q_value(c, s, action) for c in range(2)), abs=5e-2
-    )
+    assert metrics["actor"] == pytest.approx(0.1 * log_prob - min(q_value(c, s, action) for c in range(2)), abs=5e-2)
     assert metrics["entropy"] == pytest.approx(-log_prob, rel=1e-5)
     # the targets move by tau towards the critics
     for old, new, online in zip(before, sac.critic_target.parameters(), sac.critic.parameters(), strict=True):
@@ -225,7 +223,7 @@ def test_actor_and_critic_may_see_different_observations(make_sac, train_cfg) ->
             return TensorDict(obs, batch_size=[self.num_envs])
 
         def step(self, actions):
-            obs, reward, dones, extras = super().step(actions)
+            _, reward, dones, extras = super().step(actions)
             if "final_obs" in extras:
                 state = extras["final_obs"]["policy"]
                 extras["final_obs"] = {"policy": state[:, :1], "critic": state}
@@ -244,7 +242,13 @@ def test_actor_and_critic_may_see_different_observations(make_sac, train_cfg) ->
 def test_linear_schedule(make_sac) -> None:
     env = LinearQuadraticEnv(10)
     sac = make_sac(
-        env, learning_starts=0, replay_ratio=1 / 10, learning_rate=1e-3, learning_rate_end=1e-4, schedule="linear", schedule_steps=1000
+        env,
+        learning_starts=0,
+        replay_ratio=1 / 10,
+        learning_rate=1e-3,
+        learning_rate_end=1e-4,
+        schedule="linear",
+        schedule_steps=1000,
     )
     run(sac, env, 50)
     assert sac.learning_rate == pytest.approx(1e-3 + 0.5 * (1e-4 - 1e-3))
@@ -268,7 +272,9 @@ def test_numbers_that_are_not_finite_stop_the_training(make_sac, what: str) -> N
     run(sac, env, 3)
     stored, updates = len(sac.storage), sac.num_updates
     env.broken = what
-    with pytest.raises(NonFiniteError, match=f"{what}.* is not finite: inf in environment {3 if what == 'reward' else 2}"):
+    with pytest.raises(
+        NonFiniteError, match=f"{what}.* is not finite: inf in environment {3 if what == 'reward' else 2}"
+    ):
         run(sac, env, 1)
     assert (len(sac.storage), sac.num_updates) == (stored, updates), "nothing of the broken step is used"
     sac.save()
@@ -314,7 +320,7 @@ def test_a_checkpoint_of_another_robot_is_refused(make_sac) -> None:
     saved = sac.save()
     other = LinearQuadraticEnv(4)
     other.action_joint_names = ["pole"]
-    with pytest.raises(BoundsError, match="'pole'.*has no bounds.*'cart' is not a joint"):
+    with pytest.raises(BoundsError, match=r"'pole'.*has no bounds.*'cart' is not a joint"):
         make_sac(other).load(saved, None, strict=True)
     del saved["action_bounds"]
     with pytest.raises(ValueError, match="not a checkpoint of SAC"):

@@ -164,7 +164,8 @@ class SquashedGaussianDistribution(Distribution):
 
     def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """KL(old || new), shape [...]; that of the Gaussians, since tanh and scaling are one-to-one."""
-        return kl_divergence(Normal(*old_params), Normal(*new_params)).sum(-1)
+        (old_mean, old_std), (new_mean, new_std) = old_params, new_params
+        return kl_divergence(Normal(old_mean, old_std), Normal(new_mean, new_std)).sum(-1)
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Set the last layer's start, as the options say."""
@@ -200,6 +201,8 @@ class _SquashedDeterministicOutput(nn.Module):
 
     def __init__(self, low: torch.Tensor, high: torch.Tensor, joint_names: list[str]) -> None:
         super().__init__()
+        self.low: torch.Tensor
+        self.high: torch.Tensor
         self.register_buffer("low", low.detach().clone())
         self.register_buffer("high", high.detach().clone())
         self.joint_names = list(joint_names)

@@ -9,7 +9,6 @@ from dataclasses import MISSING
 from typing import Literal
 
 from isaaclab.utils import configclass
-
 from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
 
 from isaaclab_offpolicy.engine import default_device
@@ -66,7 +65,7 @@ class SacAlgorithmCfg:
 
     class_name: str = "isaaclab_offpolicy.algorithms:SAC"
 
-    action_bounds: str | float = MISSING
+    action_bounds: str | float = MISSING  # type: ignore[assignment]
     """Bounds of the actions: name of a shipped file, path of a file, or X for ±X [policy units]."""
 
     action_bounds_scale: float = 1.0
@@ -148,6 +147,10 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
 
     max_iterations: int = 1000
     save_interval: int = 50
+
+    check_for_nan: bool = False
+    """Off, since SAC checks every observation, reward and action itself, for infinities, too."""
+
     obs_groups: dict[str, list[str]] = {"actor": ["policy"], "critic": ["policy"]}
     actor: RslRlMLPModelCfg = SacActorCfg()
     critic: RslRlMLPModelCfg = SacCriticCfg()

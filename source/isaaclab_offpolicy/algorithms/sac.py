@@ -118,9 +118,9 @@ class SAC:
         self.target_entropy = -float(actor.distribution.output_dim) if is_auto else float(target_entropy)
 
         fused = self.device.type in ("cpu", "cuda")
-        self.actor_parameters = [p for p in self.actor.parameters() if p.requires_grad]
-        self.critic_parameters = list(self.critic.parameters())
-        self.target_parameters = list(self.critic_target.parameters())
+        self.actor_parameters: list[torch.Tensor] = [p for p in self.actor.parameters() if p.requires_grad]
+        self.critic_parameters: list[torch.Tensor] = list(self.critic.parameters())
+        self.target_parameters: list[torch.Tensor] = list(self.critic_target.parameters())
         adamw: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay, "fused": fused}
         self.actor_optimizer = torch.optim.AdamW(self.actor_parameters, **adamw)
         self.critic_optimizer = torch.optim.AdamW(self.critic_parameters, **adamw)
@@ -235,8 +235,10 @@ class SAC:
             dones = dones.bool()
             time_outs = extras.get("time_outs")
             truncated = torch.zeros_like(dones) if time_outs is None else time_outs.bool().to(self.device)
-            # Isaac Lab leaves the last final observations in place: only those of this step's resets are meant
+            # Isaac Lab leaves old final observations in place: only those of this step's timeouts are read
             final_obs = extras.get("final_obs")
+            if final_obs is not None:
+                final_obs = {group: final_obs[group].to(self.device) for group in self.storage.obs}
             self._check_finite(obs, rewards, self._unit_action, final_obs, truncated)
             self.storage.add(self._unit_action, rewards, dones & ~truncated, truncated, obs, final_obs)
             self.noise.reset(dones)
@@ -300,7 +302,9 @@ class SAC:
         Raises:
             NonFiniteError: If a weight is not finite: a checkpoint must not replace a good one with a broken one.
         """
-        broken = [n for n, p in [*self.actor.named_parameters(), *self.critic.named_parameters()] if not p.isfinite().all()]
+        broken = [
+            n for n, p in [*self.actor.named_parameters(), *self.critic.named_parameters()] if not p.isfinite().all()
+        ]
         if broken:
             raise NonFiniteError(f"weights are not finite ({broken[0]}); no checkpoint is written")
         saved = {
@@ -428,7 +432,7 @@ class SAC:
             self._metrics.add("temperature", entropy_loss.detach())
 
     def _step(
-        self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: torch.Tensor, clip: bool = True
+        self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], loss: torch.Tensor, clip: bool = True
     ) -> None:
         """Gradient step on exactly these parameters."""
         gradients = torch.autograd.grad(loss, parameters)

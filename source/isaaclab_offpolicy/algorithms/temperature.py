@@ -34,6 +34,7 @@ class EntropyCoef(nn.Module):
         if self.learned:
             self.log_value = nn.Parameter(torch.tensor(math.log(value)))
         else:
+            self.value: torch.Tensor
             self.register_buffer("value", torch.tensor(value))
 
     def forward(self) -> torch.Tensor:

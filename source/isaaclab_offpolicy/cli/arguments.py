@@ -11,12 +11,17 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 
 from isaaclab_offpolicy.engine import default_device, default_engine
 
-AGENTS = {"sac": "rsl_rl_sac_cfg_entry_point", "ppo": "rsl_rl_cfg_entry_point"}
+AGENTS = {
+    "sac": "rsl_rl_sac_cfg_entry_point",
+    "sac-cpu": "rsl_rl_sac_cpu_cfg_entry_point",
+    "ppo": "rsl_rl_cfg_entry_point",
+}
 """Agents, and the names under which tasks register their configurations."""
 
 CHECKPOINT_PATTERN = r"model_\d+\.pt"
@@ -118,7 +123,8 @@ def engine_overrides(task: str, device: str, overrides: Sequence[str]) -> list[s
     """
     from isaaclab_tasks.utils import load_cfg_from_registry
 
-    physics = load_cfg_from_registry(task, "env_cfg_entry_point").sim.physics
+    env_cfg: Any = load_cfg_from_registry(task, "env_cfg_entry_point")
+    physics = env_cfg.sim.physics
     engines = [name for name in vars(physics) if name != "default" and hasattr(getattr(physics, name), "class_type")]
     given = [item.partition("=")[2] for item in overrides if item.partition("=")[0] in ("physics", "env.sim.physics")]
     presets = [p for item in overrides if item.startswith("presets=") for p in item.partition("=")[2].split(",")]
@@ -156,7 +162,8 @@ def find_checkpoint(spec: str, task: str, agent_key: str) -> str:
         if not path.is_file():
             raise CliError(f"no checkpoint '{spec}'; give 'latest', 'best' or the path of a .pt file")
         return str(path.resolve())
-    root = Path("logs", "rsl_rl", load_cfg_from_registry(task, agent_key).experiment_name).absolute()
+    agent_cfg: Any = load_cfg_from_registry(task, agent_key)
+    root = Path("logs", "rsl_rl", agent_cfg.experiment_name).absolute()
     pattern = CHECKPOINT_PATTERN if spec == "latest" else rf"{CHECKPOINT_PATTERN}|{re.escape(BEST_CHECKPOINT)}"
     try:
         return resolve_checkpoint_selector(

@@ -60,3 +60,7 @@ def run(command: Sequence[str]) -> None:
 
     print(f"[INFO] isaaclab play --rl_library rsl_rl {' '.join(command)}")
     play_rsl_rl.run(list(command))
+
+
+if __name__ == "__main__":
+    main()

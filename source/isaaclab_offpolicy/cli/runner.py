@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""rsl_rl's runner with what a long training needs: a time limit, checkpoints that survive, and a log of its progress."""
+"""rsl_rl's runner with what a long training needs: a time limit, checkpoints that survive, a log of its progress."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.metadata
 import json
@@ -57,7 +58,16 @@ class ProgressLogger(Logger):
     start: float = 0.0
     """Time at which it began."""
 
-    def log(self, it: int, start_it: int, total_it: int, collect_time: float, learn_time: float, loss_dict: dict, **kwargs: Any) -> None:  # type: ignore[override]  # noqa: E501
+    def log(
+        self,
+        it: int,
+        start_it: int,
+        total_it: int,
+        collect_time: float,
+        learn_time: float,
+        loss_dict: dict,
+        **kwargs: Any,
+    ) -> None:  # type: ignore[override]
         """Log one iteration.
 
         Raises:
@@ -165,11 +175,12 @@ class Runner(OnPolicyRunner):
         except ValueError as error:
             if not isinstance(error, NonFiniteError) and "NaN" not in str(error):
                 raise
-            try:
+            # where the weights are broken, too, the last checkpoint on disk is from before
+            with contextlib.suppress(CliError, NonFiniteError):
                 self._save_last()
-            except (CliError, NonFiniteError):
-                pass  # the weights are broken, too: the last checkpoint on disk is from before
-            where = f"checkpoint from before it: {self.last_checkpoint}" if self.last_checkpoint else "no checkpoint yet"
+            where = (
+                f"checkpoint from before it: {self.last_checkpoint}" if self.last_checkpoint else "no checkpoint yet"
+            )
             raise CliError(f"training stopped: {error}; {where}") from None
         finally:
             signal.signal(signal.SIGTERM, previous)

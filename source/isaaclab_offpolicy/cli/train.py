@@ -23,7 +23,7 @@ from .arguments import (
     positive_int,
 )
 
-CPU_NUM_ENVS = {"sac": 256, "ppo": 512}
+CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512}
 """Environments on a CPU when nobody says; see docs, "Results"."""
 
 GPU_NUM_ENVS = {"sac": 1024}
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume is not None:
         command += ["--checkpoint", find_checkpoint(args.resume, args.task, key)]
     if args.bounds is not None:
-        if short != "sac":
+        if not short.startswith("sac"):
             raise CliError(f"--bounds is for SAC; agent '{args.agent}' has none")
         overrides.append(f"agent.algorithm.action_bounds={args.bounds}")
     if "--video" in flags and not any(flag.startswith("--viz") for flag in flags):
@@ -104,3 +104,7 @@ def _create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_tim
         return Runner(env, to_dict(agent_cfg), log_dir=log_dir, device=agent_cfg.device, max_time=max_time)
     except BoundsError as error:
         raise CliError(f"action bounds: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,17 +1,23 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Work-arounds for ovphysx on a machine without CUDA (Isaac Lab 3.0.0, ovphysx 0.6.4).
+"""Work-arounds for ovphysx on the CPU (Isaac Lab 3.0.0, ovphysx 0.6.4).
 
 The tasks name ``isaaclab_offpolicy.engine.ovphysx_cpu:OvPhysxManager`` as the manager of their ovphysx preset. Isaac
 Lab resolves that name when it starts this engine, and only then; here it applies the work-arounds and hands over Isaac
-Lab's own manager. Other engines, other tasks and machines with CUDA are never touched.
+Lab's own manager. Other engines, other tasks and PhysX on a GPU are never touched.
 
 - Isaac Lab's OvPhysX assets stage their writes through pinned host memory, which Warp allocates through the CUDA
   driver: without one, ``RuntimeError: Failed to allocate 256 bytes on device 'cpu'``. Pinned memory only speeds up
   copies to a GPU, so without one it is dropped.
 - Isaac Lab starts PhysX with ``/physics/physxDispatcher: True``, which on the CPU keeps the step on one core. PhysX's
   own thread pool takes them all.
+- The agent of PhysX's cache for cooked colliders (UJITSO) polls with sleeps of a microsecond, 14,000 times a second,
+  and so keeps a fifth of a core busy as long as the process lives. Whatever splits its work evenly over the cores, as
+  the learner's matrix products and PhysX do, waits for the slower one: on two cores it cost a third of the learner's
+  speed and a quarter of the simulator's. It is switched off; colliders are cooked at every start instead of being
+  cached (a few seconds on rough terrain). PhysX then says once, as an error, that ``resources.dataStoreConfigurator is
+  false``.
 """
 
 from __future__ import annotations
@@ -33,7 +39,7 @@ def __getattr__(name: str) -> Any:
 
     if not wp.is_cuda_available():
         drop_pinned_memory()
-        use_every_core()
+    configure_physx()
     return OvPhysxManager
 
 
@@ -55,8 +61,12 @@ def _without_pinned(function: Callable) -> Callable:
     return allocate
 
 
-def use_every_core() -> None:
-    """Have PhysX step with a thread pool of its own. May be called again."""
+SETTINGS = {"/physics/physxDispatcher": False, "/UJITSO/enabled": False}
+"""Carbonite settings with which PhysX is started on a CPU."""
+
+
+def configure_physx() -> None:
+    """Have PhysX start with :data:`SETTINGS` when it steps on the CPU. May be called again."""
     import ovphysx
 
     original = ovphysx.PhysXConfig
@@ -65,8 +75,9 @@ def use_every_core() -> None:
 
     def config(**kwargs: Any) -> Any:
         overrides = kwargs.get("carbonite_overrides")
-        if overrides is not None:
-            kwargs["carbonite_overrides"] = {**overrides, "/physics/physxDispatcher": False}
+        # Isaac Lab sets this one to whether PhysX steps on a GPU
+        if overrides is not None and not overrides.get("/ovphysx/clone/useEnvIds"):
+            kwargs["carbonite_overrides"] = {**overrides, **SETTINGS}
         return original(**kwargs)
 
     config._isaaclab_offpolicy = True  # type: ignore[attr-defined]

@@ -1,3 +1,9 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
+"""Roll-outs of trained policies, and learning curves."""
+
+from .curves import plot_progress, read_progress
+from .rollout import Evaluation, evaluate
+
+__all__ = ["Evaluation", "evaluate", "plot_progress", "read_progress"]

@@ -8,7 +8,6 @@ actuators and initial pose are those of Isaac Lab's ``UNITREE_A1_CFG``, so that 
 """
 
 from isaaclab.utils import replace
-
 from isaaclab_assets.robots.unitree import UNITREE_A1_CFG as ISAACLAB_UNITREE_A1_CFG
 
 from . import DATA_DIR
@@ -23,7 +22,8 @@ UNITREE_A1_CFG = replace(
 """Unitree A1 from the USD that ships with the package.
 
 Actuators: Isaac Lab's DC motor, stiffness 25 N·m/rad, damping 0.5 N·m·s/rad, 33.5 N·m, 21 rad/s (the URDF's effort and
-velocity limits). Initial pose: trunk at 0.42 m, hips ±0.1 rad, front thighs 0.8 rad, rear thighs 1.0 rad, calves -1.5 rad.
+velocity limits). Initial pose: trunk at 0.42 m, hips ±0.1 rad, front thighs 0.8 rad, rear thighs 1.0 rad, calves
+-1.5 rad.
 """
 
 UNITREE_A1_NUCLEUS_CFG = replace(ISAACLAB_UNITREE_A1_CFG, joint_ordering="physx", body_ordering="physx")

@@ -11,6 +11,10 @@ Links behind fixed joints are merged into their parent with mass, centre of mass
 are to be kept as bodies of their own (the feet, whose contacts are sensed).
 """
 
+# pxr's type stubs lack most of what it has
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportCallIssue=false
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import math

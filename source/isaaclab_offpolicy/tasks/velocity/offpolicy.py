@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from isaaclab.assets import ArticulationCfg
 from isaaclab.utils import replace
-
 from isaaclab_tasks.core.velocity.velocity_env_cfg import LocomotionVelocityRoughEnvCfg
-from isaaclab_tasks.utils import preset
+from isaaclab_tasks.utils import preset as _preset
 
 from ...engine import configure_physics
 from ...robots import GROUND_PLANE_USD
@@ -40,7 +41,7 @@ def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_ro
     configure_physics(cfg.sim.physics)
     # scene
     prim_path = "{ENV_REGEX_NS}/Robot"
-    cfg.scene.robot = preset(
+    cfg.scene.robot = _alternatives(
         default=replace(robot, prim_path=prim_path), nucleus=replace(nucleus_robot, prim_path=prim_path)
     )
     terrain = cfg.scene.terrain
@@ -49,8 +50,13 @@ def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_ro
         offline_terrain = replace(terrain, terrain_type="usd", usd_path=GROUND_PLANE_USD, visual_material=None)
     else:
         offline_terrain = replace(terrain, visual_material=None)
-    cfg.scene.terrain = preset(default=offline_terrain, nucleus=terrain)
-    cfg.scene.sky_light = preset(default=None, nucleus=cfg.scene.sky_light)
+    cfg.scene.terrain = _alternatives(default=offline_terrain, nucleus=terrain)
+    cfg.scene.sky_light = _alternatives(default=None, nucleus=cfg.scene.sky_light)
     # commands
     arrows = cfg.commands.base_velocity
-    cfg.commands.base_velocity = preset(default=replace(arrows, debug_vis=False), nucleus=arrows)
+    cfg.commands.base_velocity = _alternatives(default=replace(arrows, debug_vis=False), nucleus=arrows)
+
+
+def _alternatives(default: Any, nucleus: Any) -> Any:
+    """A preset of two; typed as Any, since it stands for a configuration until Isaac Lab has resolved it."""
+    return _preset(default=default, nucleus=nucleus)

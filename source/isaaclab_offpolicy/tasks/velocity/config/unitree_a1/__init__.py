@@ -18,6 +18,7 @@ gym.register(
         "default_agent": "rsl_rl",
         "rsl_rl_cfg_entry_point": f"{agents.__name__}.rsl_rl_ppo_cfg:UnitreeA1FlatPPORunnerCfg",
         "rsl_rl_sac_cfg_entry_point": f"{agents.__name__}.rsl_rl_sac_cfg:UnitreeA1FlatSACRunnerCfg",
+        "rsl_rl_sac_cpu_cfg_entry_point": f"{agents.__name__}.rsl_rl_sac_cfg:UnitreeA1FlatSACCpuRunnerCfg",
     },
 )
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from isaaclab.utils import configclass
-
 from isaaclab_tasks.contrib.velocity.config.a1.flat_env_cfg import UnitreeA1FlatEnvCfg as IsaacLabUnitreeA1FlatEnvCfg
 
 from isaaclab_offpolicy.robots.unitree_a1 import UNITREE_A1_CFG, UNITREE_A1_NUCLEUS_CFG

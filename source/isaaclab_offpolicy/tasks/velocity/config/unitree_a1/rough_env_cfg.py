@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from isaaclab.utils import configclass
-
 from isaaclab_tasks.contrib.velocity.config.a1.rough_env_cfg import UnitreeA1RoughEnvCfg as IsaacLabUnitreeA1RoughEnvCfg
 
 from isaaclab_offpolicy.robots.unitree_a1 import UNITREE_A1_CFG, UNITREE_A1_NUCLEUS_CFG

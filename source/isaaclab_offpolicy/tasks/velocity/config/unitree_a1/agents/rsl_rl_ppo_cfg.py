@@ -4,7 +4,6 @@
 """PPO of rsl_rl, as Isaac Lab configures it; only the default device follows the machine."""
 
 from isaaclab.utils import configclass
-
 from isaaclab_tasks.contrib.velocity.config.a1.agents import rsl_rl_ppo_cfg as isaaclab_cfg
 
 from isaaclab_offpolicy.engine import default_device

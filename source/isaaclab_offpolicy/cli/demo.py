@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``make demo``: trains A1, evaluates it, and makes a learning curve and a clip."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from isaaclab_offpolicy.engine import default_device
+from isaaclab_offpolicy.evaluation import plot_progress
+
+from .arguments import CliError, check_task_and_agent, duration, find_checkpoint, positive_int
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    result = argparse.ArgumentParser(prog="demo.py", description="Train, evaluate and film Unitree A1.")
+    result.add_argument("--task", default="Isaac-Velocity-Flat-Unitree-A1-v0", help="Task.")
+    result.add_argument("--agent", help="Agent; default sac-cpu without a GPU, sac with one.")
+    result.add_argument("--max_time", type=duration, default=15 * 60.0, help="Time to train; default 15m.")
+    result.add_argument("--episodes", type=positive_int, default=256, help="Episodes of the evaluation; default 256.")
+    result.add_argument("--video_length", type=positive_int, default=400, help="Steps of the clip; default 400.")
+    result.add_argument("--seed", type=int, default=1, help="Seed; default 1.")
+    result.add_argument("--out", type=Path, default=Path("outputs", "demo"), help="Folder of the results.")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the demo.
+
+    Raises:
+        CliError: If one of its steps fails.
+    """
+    args = parser().parse_args(argv)
+    agent = args.agent or ("sac-cpu" if default_device() == "cpu" else "sac")
+    key = check_task_and_agent(args.task, agent)
+    which = ["--task", args.task, "--agent", agent]
+    out: Path = args.out
+    out.mkdir(parents=True, exist_ok=True)
+
+    print(f"[demo] training {args.task} with {agent} for {args.max_time / 60:g} minutes; log: {out / 'train.log'}")
+    _run("train", [*which, "--max_time", f"{args.max_time:g}s", "--seed", str(args.seed)], out)
+    checkpoint = Path(find_checkpoint("latest", args.task, key))
+
+    print(f"[demo] evaluating {checkpoint.name} on {args.episodes} episodes")
+    results = out / "evaluation.json"
+    evaluation = [*which, "--checkpoint", str(checkpoint), "--episodes", str(args.episodes), "--out", str(results)]
+    _run("evaluate", evaluation, out)
+    curve = out / "learning_curve.png"
+    plot_progress({agent: [checkpoint.parent]}, curve, f"{args.task}, {agent}, seed {args.seed}")
+
+    print("[demo] filming")
+    clip = ["--checkpoint", str(checkpoint), "--video", "--video_length", str(args.video_length), "--num_envs", "4"]
+    _run("play", [*which, *clip], out)
+    clips = sorted((checkpoint.parent / "videos" / "play").glob("*.mp4"), key=lambda path: path.stat().st_mtime)
+    if not clips:
+        raise CliError(f"no clip in {checkpoint.parent / 'videos' / 'play'}; see {out / 'play.log'}")
+    shutil.copyfile(clips[-1], out / "clip.mp4")
+
+    result = json.loads(results.read_text())
+    print(
+        f"[demo] return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {result['episodes']} episodes,"
+        f" {100 * result['share_without_fall']:.1f} % without a fall"
+    )
+    for name, path in (
+        ("run", checkpoint.parent),
+        ("evaluation", results),
+        ("learning curve", curve),
+        ("clip", out / "clip.mp4"),
+        ("exported policy", checkpoint.parent / "exported"),
+    ):
+        print(f"[demo] {name}: {path}")
+
+
+def _run(command: str, arguments: Sequence[str], out: Path) -> None:
+    """Run one of the commands in a process of its own; its output goes to a log."""
+    log = out / f"{command}.log"
+    with log.open("w") as file:
+        code = subprocess.call(
+            [sys.executable, "-m", f"isaaclab_offpolicy.cli.{command}", *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    if code:
+        tail = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+        raise CliError(f"{command} failed with status {code}: {' '.join(tail)} (see {log})")

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``scripts/evaluate.py``: deterministic evaluation of a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from isaaclab_offpolicy.action_bounds import BoundsError
+
+from .arguments import (
+    AGENTS,
+    CliError,
+    check_device,
+    check_task_and_agent,
+    engine_overrides,
+    find_checkpoint,
+    positive_int,
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser; ``key=value`` arguments are Isaac Lab's overrides."""
+    result = argparse.ArgumentParser(
+        prog="evaluate.py",
+        description="Evaluate a checkpoint with deterministic actions, in the task as it is trained.",
+    )
+    result.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
+    result.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
+    result.add_argument("--episodes", type=positive_int, default=256, help="Number of episodes; default 256.")
+    result.add_argument("--num_envs", type=positive_int, default=256, help="Number of environments; default 256.")
+    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    result.add_argument("--seed", type=int, default=1, help="Seed of the environment; default 1.")
+    result.add_argument("--out", type=Path, help="JSON file to write; default evaluation.json beside the checkpoint.")
+    result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate as the command line says, print the result and write it.
+
+    Raises:
+        CliError: With one line that says what is wrong.
+    """
+    args = parser().parse_intermixed_args(argv)
+    key = check_task_and_agent(args.task, args.agent)
+    device = check_device(args.device)
+    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
+    overrides = engine_overrides(args.task, device, args.overrides)
+    out: Path = args.out or Path(checkpoint).parent / "evaluation.json"
+    num_envs = min(args.num_envs, args.episodes)
+    result: dict[str, Any] = {
+        "task": args.task, "agent": args.agent, "checkpoint": checkpoint, "device": device, "seed": args.seed,
+        "overrides": overrides, "num_envs": num_envs,
+    }  # fmt: skip
+    result |= run(args.task, key, checkpoint, args.episodes, num_envs, device, args.seed, overrides)
+    print(
+        f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f},"
+        f" length {result['length_mean']:.0f} steps, {100 * result['share_without_fall']:.1f} % without a fall"
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{out} could not be written: {error.strerror}") from None
+    print(f"[INFO] {out}")
+
+
+def run(
+    task: str,
+    agent_key: str,
+    checkpoint: str,
+    episodes: int,
+    num_envs: int,
+    device: str,
+    seed: int,
+    overrides: list[str],
+) -> dict[str, Any]:
+    """Build the task, load the checkpoint and evaluate it; see :func:`main` for the arguments."""
+    import gymnasium as gym
+    from rsl_rl.runners import OnPolicyRunner
+
+    from isaaclab.app import launch_simulation
+    from isaaclab.utils import to_dict
+    from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
+    from isaaclab_tasks.utils import resolve_task_config
+
+    from isaaclab_offpolicy.evaluation import evaluate
+
+    configs: tuple[Any, Any] = resolve_task_config(task, agent_key, overrides=overrides)  # type: ignore[assignment]
+    env_cfg, agent_cfg = configs
+    handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
+    env_cfg.scene.num_envs, env_cfg.sim.device, env_cfg.seed = num_envs, device, seed
+    agent_cfg.device = device
+    if hasattr(agent_cfg.algorithm, "buffer_size"):
+        agent_cfg.algorithm.buffer_size = num_envs  # nothing is replayed
+    with launch_simulation(env_cfg, {"device": device}):
+        env = gym.make(task, cfg=env_cfg)
+        try:
+            wrapped = RslRlVecEnvWrapper(env, clip_actions=agent_cfg.clip_actions)  # type: ignore[arg-type]
+            runner = OnPolicyRunner(wrapped, to_dict(agent_cfg), log_dir=None, device=device)
+            try:
+                runner.load(checkpoint, map_location=device)
+            except (BoundsError, ValueError, KeyError) as error:
+                raise CliError(f"{checkpoint}: {error}") from None
+            return evaluate(wrapped, runner.get_inference_policy(device=device), episodes).summary()
+        finally:
+            env.close()
+
+
+if __name__ == "__main__":
+    main()

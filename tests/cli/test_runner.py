@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import csv
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from environments import LinearQuadraticEnv
+from isaaclab_offpolicy.action_bounds import ActionBounds
+from isaaclab_offpolicy.cli.arguments import CliError
+from isaaclab_offpolicy.cli.runner import Runner
+from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
+
+
+@pytest.fixture
+def runner(train_cfg, tmp_path: Path):
+    def build(max_time: float | None = None, env: LinearQuadraticEnv | None = None, **algorithm) -> Runner:
+        cfg = train_cfg(learning_starts=64, replay_ratio=1 / 32, **algorithm)
+        cfg["save_interval"] = 5
+        return Runner(
+            env or LinearQuadraticEnv(32), cfg, log_dir=str(tmp_path / "run"), device="cpu", max_time=max_time
+        )
+
+    return build
+
+
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.pt*"))
+
+
+def test_a_run_records_bounds_versions_command_and_progress(runner, tmp_path: Path) -> None:
+    runner().learn(12)
+    folder = tmp_path / "run"
+    assert ActionBounds.from_yaml(folder / "bounds.yaml").joint_names == ("cart",)
+    assert "torch" in (folder / "versions.json").read_text() and "pytest" in (folder / "command.txt").read_text()
+    assert checkpoints(folder) == ["best.pt", "model_0.pt", "model_10.pt", "model_11.pt", "model_5.pt"]
+    progress = read_progress(folder)
+    assert len(progress["iteration"]) == 12 and progress["env_steps"][-1] == 12 * 10 * 32
+    assert (progress["wall_time_s"][1:] > progress["wall_time_s"][:-1]).all()
+    for name in ("qf1", "actor", "alpha", "entropy", "q_mean", "td_error", "action_saturation", "replay_ratio"):
+        assert torch.tensor(progress[name][1:]).isfinite().all(), name
+    plot_progress({"one": [folder], "two seeds": [folder, folder]}, tmp_path / "curve.png", "title")
+    assert (tmp_path / "curve.png").stat().st_size > 10_000
+
+
+def test_the_time_limit_ends_with_a_checkpoint(runner, tmp_path: Path) -> None:
+    run = runner(max_time=1.5)
+    run.learn(100_000)
+    with (tmp_path / "run" / "progress.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert 1.5 <= float(last["wall_time_s"]) < 10.0
+    assert f"model_{last['iteration']}.pt" in checkpoints(tmp_path / "run")
+
+
+def test_a_termination_signal_ends_with_a_checkpoint(runner, tmp_path: Path) -> None:
+    class Killed(LinearQuadraticEnv):
+        def step(self, actions):
+            if self.episode_length_buf[0] == 25:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().step(actions)
+
+    runner(env=Killed(32)).learn(100)
+    assert "model_2.pt" in checkpoints(tmp_path / "run") or "model_1.pt" in checkpoints(tmp_path / "run")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("what", ["reward", "observation"])
+def test_a_number_that_is_not_finite_stops_with_a_checkpoint_from_before(runner, tmp_path: Path, what: str) -> None:
+    class Breaks(LinearQuadraticEnv):
+        steps = 0
+
+        def step(self, actions):
+            self.steps += 1
+            self.broken = what if self.steps == 75 else None
+            return super().step(actions)
+
+    with pytest.raises(CliError, match=rf"{what}.*is not finite.*checkpoint from before it: .*model_6.pt"):
+        runner(env=Breaks(32)).learn(100)
+    saved = torch.load(tmp_path / "run" / "model_6.pt", weights_only=True)
+    assert saved["num_timesteps"] == 74 * 32
+    assert all(value.isfinite().all() for value in saved["actor_state_dict"].values())
+
+
+def test_broken_weights_leave_the_last_good_checkpoint(runner, tmp_path: Path) -> None:
+    run = runner()
+    update = run.alg.update
+
+    def breaking() -> dict[str, float]:
+        if run.current_learning_iteration == 7:
+            with torch.no_grad():
+                run.alg.actor.mlp[0].weight.fill_(float("nan"))
+        return update()
+
+    run.alg.update = breaking
+    with pytest.raises(CliError, match=r"not finite.*checkpoint from before it: .*model_5.pt"):
+        run.learn(100)
+    assert checkpoints(tmp_path / "run") == ["model_0.pt", "model_5.pt"]
+
+
+def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    run = runner()
+    run.learn(2)
+    path = tmp_path / "run" / "model_1.pt"
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes fail instead, as on a full disk
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+        run.save(str(path))
+        with pytest.raises(CliError, match="could not be written"):
+            run.current_learning_iteration = 9
+            run._save_last()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+    assert "could not be written" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.tmp"))
+
+
+def test_evaluation_counts_each_environments_first_episodes() -> None:
+    class Counting(LinearQuadraticEnv):
+        def reset(self):
+            self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long)
+            self.limit = torch.tensor([2, 5, 10])
+            return self.get_observations(), {}
+
+        def step(self, actions):
+            obs, _, _, _ = super().step(actions)
+            done = self.episode_length_buf >= self.limit
+            self.episode_length_buf = torch.where(done, 0, self.episode_length_buf)
+            fall = torch.tensor([True, False, False])
+            return obs, torch.ones(3), done.long(), {"time_outs": done & ~fall}
+
+    env = Counting(3, max_episode_length=100)
+    env.cfg.compute_final_obs = True
+    result = evaluate(env, lambda obs: torch.zeros(3, 1), episodes=6)
+    assert sorted(result.returns.tolist()) == [2.0, 2.0, 5.0, 5.0, 10.0, 10.0]
+    summary = result.summary()
+    assert summary["share_without_fall"] == pytest.approx(2 / 3)
+    assert summary["return_mean"] == pytest.approx(17 / 3) and summary["length_mean"] == pytest.approx(17 / 3)
+    assert len(evaluate(env, lambda obs: torch.zeros(3, 1), episodes=4).returns) == 4

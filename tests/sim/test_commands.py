@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Isaac Lab's own commands with the package merely installed, and the project's scripts."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rsl_rl.models import MLPModel
+from tensordict import TensorDict
+
+from conftest import run, script, stock, succeed
+
+TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = (folder / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir()
+    return path
+
+
+def test_list_envs_shows_the_tasks(tmp_path: Path) -> None:
+    output = succeed([*stock("list_envs"), "--keyword", "Unitree-A1"], tmp_path)
+    assert TASK in output and "Isaac-Velocity-Rough-Unitree-A1-v0" in output
+
+
+def test_stock_train_writes_checkpoints_with_the_bounds(trained: Path) -> None:
+    run_dir = only_run(trained)
+    saved = torch.load(run_dir / "model_3.pt", weights_only=True)
+    assert saved["action_bounds"]["joints"]["FL_hip_joint"] == [-2.0, 1.1]
+    assert saved["num_timesteps"] == 4 * 24 * 32 and saved["num_updates"] > 0
+    assert (run_dir / "params" / "agent.yaml").is_file()
+
+
+def test_stock_play_exports_and_films(trained: Path) -> None:
+    succeed(
+        [
+            *stock("play"), "--rl_library", "rsl_rl", "--task", TASK, "--agent", "rsl_rl_sac_cfg_entry_point",
+            "--num_envs", "2", "--device", "cpu", "--checkpoint", "latest",
+            "--video", "--video_length", "12", "--viz", "newton_gl",
+        ],
+        trained,
+    )  # fmt: skip
+    run_dir = only_run(trained)
+    (clip,) = (run_dir / "videos" / "play").glob("*.mp4")
+    assert clip.stat().st_size > 10_000
+    # the exports equal the checkpoint's policy and keep its bounds
+    saved = torch.load(run_dir / "model_3.pt", weights_only=True)
+    obs = TensorDict({"policy": torch.randn(64, 48) * 2}, batch_size=[64])
+    cfg = {"class_name": "isaaclab_offpolicy.algorithms:SquashedGaussianDistribution"}
+    actor = MLPModel(
+        obs, {"actor": ["policy"]}, "actor", 12, [512, 256, 128], obs_normalization=True, distribution_cfg=cfg
+    )
+    actor.load_state_dict(saved["actor_state_dict"])
+    expected = actor.eval()(obs).detach()
+    jit = torch.jit.load(str(run_dir / "exported" / "policy.pt"))
+    torch.testing.assert_close(jit(obs["policy"]).detach(), expected, rtol=0, atol=1e-5)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(run_dir / "exported" / "policy.onnx", providers=["CPUExecutionProvider"])
+    onnx = np.concatenate([session.run(None, {"obs": row[None].numpy()})[0] for row in obs["policy"]])
+    torch.testing.assert_close(torch.from_numpy(onnx), expected, rtol=0, atol=1e-5)
+    low, high = (torch.tensor([b[i] for b in saved["action_bounds"]["joints"].values()]) for i in (0, 1))
+    assert (expected >= low).all() and (expected <= high).all()
+    assert list(saved["action_bounds"]["joints"]) == jit.deterministic_output.joint_names
+
+
+def test_a_policy_of_one_engine_plays_on_the_other(trained: Path) -> None:
+    checkpoint = only_run(trained) / "model_3.pt"
+    output = trained / "newton.json"
+    succeed(
+        [
+            *script("evaluate"), "--task", TASK, "--checkpoint", str(checkpoint), "--episodes", "4", "--device", "cpu",
+            "--out", str(output), "physics=newton_mjwarp", "env.episode_length_s=0.6",
+        ],
+        trained,
+    )  # fmt: skip
+    result = json.loads(output.read_text())
+    assert result["episodes"] == 4 and np.isfinite(result["return_mean"])
+    assert "physics=newton_mjwarp" in result["overrides"]
+
+
+def test_train_with_a_time_limit_resume_and_evaluate(tmp_path: Path) -> None:
+    small = ["--num_envs", "16", "--device", "cpu", "agent.algorithm.buffer_size=10000"]
+    succeed([*script("train"), "--task", TASK, "--max_time", "8s", *small], tmp_path)
+    first = only_run(tmp_path)
+    for name in ("bounds.yaml", "versions.json", "command.txt", "progress.csv", "params/agent.yaml", "params/env.yaml"):
+        assert (first / name).is_file(), name
+    assert json.loads((first / "versions.json").read_text())["isaaclab"] == "3.0.0"
+    assert "--max_time 8s" in (first / "command.txt").read_text()
+    assert "physics" in (first / "params" / "env.yaml").read_text()
+    with (first / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert 8.0 <= float(rows[-1]["wall_time_s"]) < 30.0
+    last = int(rows[-1]["iteration"])
+    assert (first / f"model_{last}.pt").is_file()
+    output = succeed([*script("train"), "--task", TASK, "--resume", "latest", "--max_time", "2s", *small], tmp_path)
+    assert f"model_{last}.pt" in output
+    runs = sorted((tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir())
+    assert len(runs) == 2
+    checkpoints = sorted(int(p.stem.split("_")[1]) for p in runs[1].glob("model_*.pt"))
+    assert checkpoints[-1] > last, "the count of iterations goes on"
+
+
+def test_bounds_that_do_not_fit_the_robot(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("joints:\n  LF_HAA: [-1, 1]\n")
+    result = run(
+        [*script("train"), "--task", TASK, "--num_envs", "2", "--device", "cpu", "--bounds", "other.yaml"], tmp_path
+    )
+    assert result.returncode == 1
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert "other.yaml" in line and "joint 'FL_hip_joint' of the robot has no bounds" in line
+    assert "joint 'LF_HAA' is not a joint of the robot" in line
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_train_on_the_gpu(tmp_path: Path) -> None:
+    succeed([*script("train"), "--task", TASK, "--max_time", "20s", "--num_envs", "256"], tmp_path, timeout=600)
+    assert (only_run(tmp_path) / "progress.csv").is_file()
