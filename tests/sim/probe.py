@@ -37,7 +37,7 @@ def main() -> None:
             falls += int(terminated.sum())
             finite = finite and bool(obs["policy"].isfinite().all() and reward.isfinite().all())
         height = robot.data.root_pos_w.torch[:, 2] - env.unwrapped.scene.env_origins[:, 2]
-        forces = contacts.data.net_forces_w.torch.norm(dim=-1).mean(0)
+        forces = contacts.data.net_forces_w.torch[..., 2].mean(0)
         sensed = dict(zip(contacts.body_names, forces.tolist(), strict=True))
         print(
             "RESULT "

@@ -19,7 +19,7 @@ def test_a1_stands_for_five_seconds_under_zero_action(probe, engine: str) -> Non
     # straight legs of the default pose give 0.31 m; the springs of 25 N·m/rad give way by a few centimetres
     assert 0.25 < result["height"] < 0.30
     feet = [result["sensed"][f"{leg}_foot"] for leg in LEGS]
-    assert sum(feet) == pytest.approx(13.741 * 9.81, rel=0.05), "the feet carry the robot"
+    assert sum(feet) == pytest.approx(13.741 * 9.81, rel=0.02), "the feet carry the robot"
     assert result["sensed"]["trunk"] == 0.0
 
 
@@ -32,7 +32,8 @@ def test_engines_agree_on_order_mass_and_height(probe) -> None:
         assert result["obs_shape"] == [8, 48]
         assert result["compute_final_obs"]
     assert ovphysx["bodies"] == newton["bodies"]
-    assert ovphysx["height"] == pytest.approx(newton["height"], abs=0.01)
+    # MuJoCo's soft friction creeps until the feet push no longer sideways, which lets the robot sink 1.4 cm deeper
+    assert ovphysx["height"] == pytest.approx(newton["height"], abs=0.02)
 
 
 def test_rough_terrain_with_its_height_scanner(probe) -> None:
