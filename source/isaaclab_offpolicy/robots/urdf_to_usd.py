@@ -151,7 +151,10 @@ def read_urdf(path: str | Path, keep: str = ".*foot.*", drop: str = "") -> Robot
     joints = [_read_joint(e) for e in tree.findall("joint")]
     children = {joint.child for joint in joints}
     roots = [name for name in links if name not in children]
-    if len(roots) != 1 or len(joints) != len(links) - 1:
+    reached = set(roots)
+    for _ in links:
+        reached |= {joint.child for joint in joints if joint.parent in reached}
+    if len(roots) != 1 or len(joints) != len(links) - 1 or reached != set(links):
         raise ValueError(f"{path}: not a single tree: roots are {roots}, {len(links)} links, {len(joints)} joints")
     for name, link in links.items():
         if drop and re.fullmatch(drop, name, re.IGNORECASE):
@@ -419,9 +422,14 @@ def _rotation_onto_x(axis: np.ndarray) -> np.ndarray:
     return np.stack([axis, second, np.cross(axis, second)], axis=1)
 
 
-def write_ground_plane(path: str | Path) -> None:
-    """Write the offline ground: an infinite collision plane at z = 0, and a square of 200 m to look at."""
-    from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, Vt
+def write_ground_plane(path: str | Path, extent: int = 20) -> None:
+    """Write the offline ground: an infinite collision plane at z = 0, with a grid of lines to see motion by.
+
+    Args:
+        path: File to write.
+        extent: Distance from the centre up to which there is a line every metre [m].
+    """
+    from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
     layer = Sdf.Layer.CreateAnonymous(".usda")
     layer.comment = "Ground plane, written by isaaclab_offpolicy (scripts/tools/write_robots.py)."
@@ -434,14 +442,19 @@ def write_ground_plane(path: str | Path) -> None:
     plane.CreateAxisAttr("Z")
     plane.CreatePurposeAttr(UsdGeom.Tokens.guide)
     UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
-    mesh = UsdGeom.Mesh.Define(stage, "/ground/visual")
-    half = 100.0
-    points = [(-half, -half, 0.0), (half, -half, 0.0), (half, half, 0.0), (-half, half, 0.0)]
-    mesh.CreatePointsAttr([Gf.Vec3f(*p) for p in points])
-    mesh.CreateFaceVertexCountsAttr([4])
-    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3])
-    mesh.CreateExtentAttr([Gf.Vec3f(-half, -half, 0.0), Gf.Vec3f(half, half, 0.0)])
-    mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-    mesh.CreateDoubleSidedAttr(True)
-    mesh.CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(0.24, 0.27, 0.31)]))
+    # lines a hair above the plane, so that they show through
+    half, width, height = float(extent), 0.015, 0.001
+    points: list[Gf.Vec3f] = []
+    for position in range(-extent, extent + 1):
+        low, high = position - width, position + width
+        points += [Gf.Vec3f(x, y, height) for x, y in ((low, -half), (high, -half), (high, half), (low, half))]
+        points += [Gf.Vec3f(x, y, height) for x, y in ((-half, low), (half, low), (half, high), (-half, high))]
+    lines = UsdGeom.Mesh.Define(stage, "/ground/lines")
+    lines.CreatePointsAttr(points)
+    lines.CreateFaceVertexCountsAttr([4] * (len(points) // 4))
+    lines.CreateFaceVertexIndicesAttr(list(range(len(points))))
+    lines.CreateExtentAttr([Gf.Vec3f(-half, -half, height), Gf.Vec3f(half, half, height)])
+    lines.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    lines.CreateDoubleSidedAttr(True)
+    lines.CreateDisplayColorAttr([Gf.Vec3f(0.25, 0.3, 0.38)])
     layer.Export(str(path))

@@ -9,6 +9,7 @@ from typing import Any
 
 from isaaclab.assets import ArticulationCfg
 from isaaclab.utils import replace
+from isaaclab.visualizers import VisualizerCfg
 from isaaclab_tasks.core.velocity.velocity_env_cfg import LocomotionVelocityRoughEnvCfg
 from isaaclab_tasks.utils import preset as _preset
 
@@ -21,6 +22,7 @@ DIFFERENCES = (
     "joints and bodies are in PhysX's order on every engine",
     "robot and ground come from files of the package; no sky, terrain texture or command arrows"
     " (presets=nucleus takes all of them from NVIDIA's asset server)",
+    "a viewer's camera starts closer to the robots",
 )
 """What :func:`adapt` changes, for people. Rewards, observations, commands, terrains and curriculum are Isaac Lab's."""
 
@@ -52,6 +54,8 @@ def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_ro
         offline_terrain = replace(terrain, visual_material=None)
     cfg.scene.terrain = _alternatives(default=offline_terrain, nucleus=terrain)
     cfg.scene.sky_light = _alternatives(default=None, nucleus=cfg.scene.sky_light)
+    # camera: near enough to see the legs
+    cfg.sim.default_visualizer_cfg = VisualizerCfg(eye=(2.6, -2.6, 1.5), lookat=(0.0, 0.0, 0.2))
     # commands
     arrows = cfg.commands.base_velocity
     cfg.commands.base_velocity = _alternatives(default=replace(arrows, debug_vis=False), nucleus=arrows)
