@@ -1,0 +1,9 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Compares agents on this machine: scripts/compare.py sac-cpu:256 ppo:512 --out docs/results/a1_flat_cpu."""
+
+from isaaclab_offpolicy.cli.compare import main
+
+if __name__ == "__main__":
+    main()

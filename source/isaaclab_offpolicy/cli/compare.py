@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""``scripts/compare.py``: agents against each other on this machine, one training after the other."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from isaaclab_offpolicy.evaluation import plot_progress, read_progress
+
+from .arguments import CliError, check_task_and_agent, duration, positive_int
+
+COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
+"""Columns of ``progress.csv`` that are kept."""
+
+
+class Entry(NamedTuple):
+    """One agent of the comparison."""
+
+    agent: str
+    num_envs: int
+    overrides: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Name in the plot and of the files."""
+        return "_".join([self.agent, str(self.num_envs), *(item.replace("=", "-") for item in self.overrides)])
+
+
+def entry(text: str) -> Entry:
+    """Parse ``AGENT:NUM_ENVS[:override,override]``."""
+    parts = text.split(":", 2)
+    if len(parts) < 2 or not parts[1].isdigit() or int(parts[1]) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not AGENT:NUM_ENVS, such as sac-cpu:256")
+    return Entry(parts[0], int(parts[1]), tuple(parts[2].split(",")) if len(parts) == 3 else ())
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    result = argparse.ArgumentParser(
+        prog="compare.py",
+        description="Train agents one after the other, evaluate them, and write CSV, a summary and a plot."
+        " Seeds are the outer loop, so that a drift of the machine's speed meets all agents."
+        " A training whose CSV is already there is not repeated.",
+    )
+    result.add_argument("entries", nargs="+", type=entry, metavar="AGENT:NUM_ENVS[:OVERRIDES]", help="Agents.")
+    result.add_argument("--task", default="Isaac-Velocity-Flat-Unitree-A1-v0", help="Task.")
+    result.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="Seeds; default 1 2 3.")
+    result.add_argument("--max_time", type=duration, default=18 * 60.0, help="Time of each training; default 18m.")
+    result.add_argument("--episodes", type=positive_int, default=256, help="Episodes of each evaluation.")
+    result.add_argument("--out", type=Path, required=True, help="Folder of the results.")
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the comparison.
+
+    Raises:
+        CliError: If a training or an evaluation fails.
+    """
+    args = parser().parse_args(argv)
+    for item in args.entries:
+        check_task_and_agent(args.task, item.agent)
+    out: Path = args.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    for seed in args.seeds:
+        for item in args.entries:
+            target = out / f"{item.label}_seed{seed}.csv"
+            if target.is_file():
+                print(f"[compare] {target.name} is there")
+                continue
+            print(f"[compare] {item.label}, seed {seed}", flush=True)
+            with tempfile.TemporaryDirectory(prefix="compare_") as folder:
+                _train(args.task, item, seed, args.max_time, args.episodes, Path(folder), target)
+    (out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or sys.argv[1:])]) + "\n")
+    summarize(out, args.max_time, args.task)
+
+
+def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, folder: Path, target: Path) -> None:
+    """Train in a folder that goes away, and keep curve, evaluation and versions."""
+    which = ["--task", task, "--agent", item.agent]
+    command = [*which, "--num_envs", str(item.num_envs), "--max_time", f"{max_time:g}s", "--seed", str(seed)]
+    # PPO's own number of iterations would end it early
+    _run("train", [*command, "--max_iterations", "1000000", *item.overrides], folder)
+    (progress,) = folder.glob("logs/rsl_rl/*/*/progress.csv")
+    evaluation = target.with_suffix(".json")
+    _run(
+        "evaluate",
+        [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides],
+        folder,
+    )
+    result = json.loads(evaluation.read_text())
+    result["checkpoint"] = Path(result["checkpoint"]).name
+    result["training_command"] = shlex.join(["scripts/train.py", *command, *item.overrides])
+    result["versions"] = json.loads((progress.parent / "versions.json").read_text())
+    result["machine"] = {"cpu": _cpu_name(), "cores": os.cpu_count()}
+    evaluation.write_text(json.dumps(result, indent=2) + "\n")
+    with progress.open(newline="") as source, target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(list(csv.DictReader(source)))
+
+
+def _run(command: str, arguments: Sequence[str], folder: Path) -> None:
+    log = folder / f"{command}.log"
+    with log.open("w") as file:
+        code = subprocess.call(
+            [sys.executable, "-m", f"isaaclab_offpolicy.cli.{command}", *arguments],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    if code:
+        raise CliError(f"{command} failed with status {code}: {log.read_text(errors='replace')[-500:]}")
+
+
+def summarize(out: Path, max_time: float, title: str) -> None:
+    """Write ``summary.csv`` and ``curves.png`` of the curves in a folder, and print the summary.
+
+    Args:
+        out: Folder with ``LABEL_seedN.csv`` and ``LABEL_seedN.json``.
+        max_time: Time at which the returns are compared [s].
+        title: Title of the plot.
+    """
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(out.glob("*_seed*.csv")):
+        groups.setdefault(path.stem.rpartition("_seed")[0], []).append(path)
+    thresholds = (5.0, 10.0, 15.0, 20.0)
+    rows = []
+    for label, paths in groups.items():
+        curves = [read_progress(path) for path in paths]
+        evaluations = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+        row = {
+            "agent": label,
+            "seeds": len(paths),
+            "million_steps": np.mean([curve["env_steps"][-1] for curve in curves]) / 1e6,
+            f"return_at_{max_time / 60:g}_min": np.mean([_at(curve, max_time) for curve in curves]),
+        }
+        for threshold in thresholds:
+            times = [_time_to(curve, threshold) for curve in curves]
+            row[f"minutes_to_{threshold:g}"] = np.mean(times) / 60.0
+        row["evaluation_mean"] = np.mean([result["return_mean"] for result in evaluations])
+        row["evaluation_worst_seed"] = min(result["return_mean"] for result in evaluations)
+        row["share_without_fall"] = np.mean([result["share_without_fall"] for result in evaluations])
+        rows.append({key: value if isinstance(value, (str, int)) else f"{value:.3f}" for key, value in row.items()})
+    with (out / "summary.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    plot_progress(groups, out / "curves.png", title)
+    print((out / "summary.csv").read_text(), end="")
+    print(f"[compare] {out / 'curves.png'}")
+
+
+def _at(curve: dict[str, np.ndarray], seconds: float) -> float:
+    """Return at a time."""
+    return float(np.interp(seconds, curve["wall_time_s"], curve["mean_return"]))
+
+
+def _time_to(curve: dict[str, np.ndarray], threshold: float) -> float:
+    """First time at which the return reaches a threshold [s]; NaN if it never does."""
+    reached = np.flatnonzero(curve["mean_return"] >= threshold)
+    return float(curve["wall_time_s"][reached[0]]) if len(reached) else float("nan")
+
+
+def _cpu_name() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()
