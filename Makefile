@@ -11,7 +11,7 @@ PYTHON := .venv/bin/python
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format docs clean
+.PHONY: help install demo test test-fast lint format bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: install ## check style, format, types and version numbers
 format: install ## sort imports, apply ruff's fixes, format
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+bench: install ## measure the simulation's speed on this machine
+	$(PYTHON) scripts/benchmark.py $(ARGS)
 
 docs: install ## build the documentation into docs/_build/html
 	$(PYTHON) -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is in tests/sim drives a simulator; everything without a marker is a unit test."""
     for item in items:
-        if "sim" in Path(str(item.fspath)).parent.parts:
+        if "sim" in item.path.relative_to(Path(__file__).parent).parts[:-1]:
             item.add_marker(pytest.mark.sim)
         elif item.get_closest_marker("learn") is None:
             item.add_marker(pytest.mark.unit)

@@ -107,7 +107,8 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str) -
     action, log_prob = policy(s, noise)
     assert metrics["actor"] == pytest.approx(0.1 * log_prob - min(q_value(c, s, action) for c in range(2)), abs=5e-2)
     assert metrics["entropy"] == pytest.approx(-log_prob, rel=1e-5)
-    # the targets move by tau towards the critics
+    # the targets move by tau towards the critics, and stay out of autograd
+    assert all(p.is_leaf and not p.requires_grad for p in sac.target_parameters)
     for old, new, online in zip(before, sac.critic_target.parameters(), sac.critic.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.25 * (online - old))
 
@@ -305,8 +306,9 @@ def test_checkpoints_restore_everything_but_the_replay(make_sac, tmp_path) -> No
     obs = env.get_observations()
     sac.eval_mode(), other.eval_mode()
     torch.testing.assert_close(other.get_policy()(obs), sac.get_policy()(obs), rtol=0, atol=0)
-    for a, b in zip(sac.critic_target.parameters(), other.critic_target.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    restored, original = other.save(), sac.save()
+    assert restored.pop("action_bounds") == original.pop("action_bounds")
+    torch.testing.assert_close(restored, original, rtol=0, atol=0)
     assert (other.num_timesteps, other.num_updates) == (480, sac.num_updates)
     run(other, LinearQuadraticEnv(16), 2)
     assert other.num_updates == sac.num_updates, "the replay is filled again before learning"

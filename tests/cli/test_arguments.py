@@ -96,3 +96,88 @@ def test_bad_durations(text: str) -> None:
 def test_bounds_are_for_sac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "--bounds is for SAC" in message(train.main, ["--task", TASK, "--agent", "ppo", "--bounds", "2"])
+
+
+def test_a_checkpoint_that_does_not_fit_gives_one_line(tmp_path: Path) -> None:
+    from isaaclab_offpolicy.cli.runner import load_checkpoint
+
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    text = message(load_checkpoint, lambda path: torch.load(path), str(tmp_path / "text.pt"))
+    assert "text.pt is not a checkpoint of this agent and task" in text
+    small, large = torch.nn.Linear(2, 2), torch.nn.Linear(3, 2)
+    assert "size mismatch" in message(
+        load_checkpoint, lambda path: large.load_state_dict(small.state_dict()), "model.pt"
+    )
+
+
+@pytest.fixture
+def forwarded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Runs a command up to the point where it hands over to Isaac Lab; gives what it hands over."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(module, argv: list[str]) -> tuple[list[str], dict]:
+        seen: list = []
+        monkeypatch.setattr(module, "run", lambda command, **kwargs: seen.append((list(command), kwargs)))
+        module.main(argv)
+        return seen[0]
+
+    return call
+
+
+def test_what_train_hands_over(forwarded) -> None:
+    command, options = forwarded(train, ["--task", TASK, "--device", "cpu", "--max_time", "2m"])
+    assert options == {"max_time": 120.0}
+    assert command == [
+        "--task", TASK, "--agent", "rsl_rl_sac_cfg_entry_point", "--device", "cpu", "--num_envs", "256",
+        "physics=ovphysx", "agent.device=cpu",
+    ]  # fmt: skip
+    command, _ = forwarded(
+        train,
+        [
+            "--task", TASK, "--agent", "sac-cpu", "--device", "cpu", "--num_envs", "8", "--bounds", "2", "--video",
+            "physics=newton_mjwarp", "--seed", "3", "--run_name", "lr=1", "agent.algorithm.n_steps=5",
+        ],
+    )  # fmt: skip
+    assert command[3] == "rsl_rl_sac_cpu_cfg_entry_point"
+    assert command[command.index("--viz") + 1] == "newton_gl"
+    assert command[command.index("--run_name") + 1] == "lr=1"
+    assert [item for item in command if item.startswith("physics=")] == ["physics=newton_mjwarp"]
+    assert {"agent.algorithm.action_bounds=2", "agent.algorithm.n_steps=5", "agent.device=cpu"} <= set(command)
+
+
+def test_what_play_hands_over(forwarded, tmp_path: Path) -> None:
+    (tmp_path / "model_1.pt").touch()
+    given = ["--task", TASK, "--device", "cpu", "--checkpoint", "model_1.pt"]
+    command, _ = forwarded(play, [*given, "--video", "--video_length", "10"])
+    assert command[command.index("--checkpoint") + 1] == str(tmp_path / "model_1.pt")
+    assert command[command.index("--viz") + 1] == "newton_gl" and "--video" in command
+    assert command[command.index("--video_length") + 1] == "10"
+    assert "--viz" not in forwarded(play, given)[0]
+
+
+def test_options_that_do_not_exist_are_refused(forwarded) -> None:
+    given = ["--task", TASK, "--device", "cpu"]
+    assert "nearest: n_steps" in message(train.main, [*given, "agent.algorithm.n_step=3"])
+    assert "nearest: hidden_dims" in message(train.main, [*given, "agent.actor.hidden_dim=[1]"])
+    assert "part of the policy" in message(train.main, [*given, "--resume", __file__, "--bounds", "2"])
+
+
+def test_the_tasks_are_isaac_labs_own_but_for_the_stated_differences() -> None:
+    from isaaclab.utils import to_dict
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    arguments.load_tasks()
+    for ours, theirs in (
+        (TASK, "IsaacContrib-Velocity-Flat-UnitreeA1"),
+        ("Isaac-Velocity-Rough-Unitree-A1-v0", "IsaacContrib-Velocity-Rough-UnitreeA1"),
+    ):
+        a, b = (load_cfg_from_registry(name, "env_cfg_entry_point") for name in (ours, theirs))
+        assert a.compute_final_obs and not b.compute_final_obs
+        for part in ("rewards", "observations", "actions", "terminations", "events", "curriculum"):
+            assert to_dict(getattr(a, part)) == to_dict(getattr(b, part)), part
+        assert to_dict(a.commands.base_velocity.nucleus) == to_dict(b.commands.base_velocity)
+        assert (a.decimation, a.episode_length_s, a.sim.dt) == (b.decimation, b.episode_length_s, b.sim.dt)
+        generators = a.scene.terrain.default.terrain_generator, b.scene.terrain.terrain_generator
+        assert (generators[0] is None) == (generators[1] is None)
+        if generators[1] is not None:
+            assert to_dict(generators[0]) == to_dict(generators[1])

@@ -146,4 +146,5 @@ def test_evaluation_counts_each_environments_first_episodes() -> None:
     summary = result.summary()
     assert summary["share_without_fall"] == pytest.approx(2 / 3)
     assert summary["return_mean"] == pytest.approx(17 / 3) and summary["length_mean"] == pytest.approx(17 / 3)
-    assert len(evaluate(env, lambda obs: torch.zeros(3, 1), episodes=4).returns) == 4
+    partial = evaluate(env, lambda obs: torch.zeros(3, 1), episodes=5)
+    assert partial.returns.tolist() == [2.0, 5.0, 10.0, 2.0, 5.0], "not whichever ended first"

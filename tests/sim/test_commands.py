@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run, script, stock, succeed
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
-
-from conftest import run, script, stock, succeed
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 

@@ -109,11 +109,7 @@ class SquashedGaussianDistribution(Distribution):
 
     def sample(self) -> torch.Tensor:
         """Actions within the bounds, shape [..., A]."""
-        return self.sample_with(torch.randn_like(self._mean))
-
-    def sample_with(self, noise: torch.Tensor) -> torch.Tensor:
-        """Actions for given standard normal noise, shape [..., A]."""
-        return self.to_action(torch.tanh(torch.addcmul(self._mean, self._std, noise)))
+        return self.to_action(torch.tanh(torch.addcmul(self._mean, self._std, torch.randn_like(self._mean))))
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Action of the mean: ``c + h tanh(mean)``, shape [..., A]."""
@@ -209,5 +205,4 @@ class _SquashedDeterministicOutput(nn.Module):
 
     def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
         unit_action = torch.tanh(mlp_output[..., 0, :])
-        action = (self.high + self.low) / 2 + (self.high - self.low) / 2 * unit_action
-        return torch.minimum(torch.maximum(action, self.low), self.high)
+        return scale_into_bounds(unit_action, self.low, self.high)

@@ -69,15 +69,9 @@ class ReplayBuffer:
         # one row more than transitions, for the newest observation
         self.rows = max(capacity // num_envs, n_steps) + 1
         self.num_envs, self.n_steps, self.gamma = num_envs, n_steps, gamma
-        shape = (self.rows, num_envs)
-        self.obs = {group: torch.zeros(*shape, dim, device=device) for group, dim in obs_dims.items()}
-        self.action = torch.zeros(*shape, action_dim, device=device)
-        self.reward = torch.zeros(shape, device=device)
-        self.terminated = torch.zeros(shape, dtype=torch.bool, device=device)
-        self.done = torch.zeros(shape, dtype=torch.bool, device=device)
-        self.is_start = torch.ones(shape, dtype=torch.bool, device=device)
-        """Whether a transition starts here: false in the row after a timeout."""
-        self.device = self.reward.device
+        self.device = torch.device(device)
+        self._obs_dims, self._action_dim = dict(obs_dims), action_dim
+        self._allocated = False
         self._row = 0
         self._filled = 0
 
@@ -86,18 +80,35 @@ class ReplayBuffer:
         return self._filled * self.num_envs
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the observation groups."""
+        return tuple(self._obs_dims)
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of storage."""
+        """Bytes of storage; 0 before :meth:`begin`."""
+        if not self._allocated:
+            return 0
         tensors = (*self.obs.values(), self.action, self.reward, self.terminated, self.done, self.is_start)
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._row = self._filled = 0
-        self.is_start.fill_(True)
+    def _allocate(self) -> None:
+        shape, device = (self.rows, self.num_envs), self.device
+        self.obs = {group: torch.zeros(*shape, dim, device=device) for group, dim in self._obs_dims.items()}
+        self.action = torch.zeros(*shape, self._action_dim, device=device)
+        self.reward = torch.zeros(shape, device=device)
+        self.terminated = torch.zeros(shape, dtype=torch.bool, device=device)
+        self.done = torch.zeros(shape, dtype=torch.bool, device=device)
+        self.is_start = torch.ones(shape, dtype=torch.bool, device=device)
+        """Whether a transition starts here: false in the row after a timeout."""
+        self._allocated = True
 
     def begin(self, obs: Mapping[str, torch.Tensor]) -> None:
-        """Set the observations from which the next :meth:`add` starts, shape [N, D] each; needed once, at the start."""
+        """Set the observations from which the first :meth:`add` starts, shape [N, D] each.
+
+        The storage is allocated here, so that a policy that only plays needs none.
+        """
+        self._allocate()
         for group, storage in self.obs.items():
             storage[self._row].copy_(obs[group])
 

@@ -60,7 +60,7 @@ class SAC:
         learning_rate: Learning rate of actor, critics and temperature.
         learning_rate_end: Learning rate at the end of a linear schedule.
         schedule: ``"constant"`` or ``"linear"``.
-        schedule_steps: Transitions over which a linear schedule falls.
+        schedule_steps: Transitions over which a linear schedule falls, counted anew when a training is resumed.
         weight_decay: Decoupled weight decay of AdamW on actor and critics (optax's default, 1e-4).
         max_grad_norm: Norm to which gradients are clipped; None does not clip.
         noise_hold: Vector steps for which exploration noise is held.
@@ -133,7 +133,6 @@ class SAC:
         self.schedule, self.schedule_steps = schedule, schedule_steps
         self.initial_learning_rate, self.final_learning_rate = learning_rate, learning_rate_end
         self.learning_rate = learning_rate
-        self.rnd = None  # the runner asks for it
 
         self.num_timesteps = 0
         """Transitions seen since the start of the first training."""
@@ -143,9 +142,10 @@ class SAC:
         self._steps_owed = 0.0
         self._uniform_until = learning_starts
         self._learn_from = learning_starts
+        self._schedule_start = 0
         self._unit_action: torch.Tensor | None = None
         self._begun = False
-        self._metrics = _Means(self.device)
+        self._metrics = _Means()
         self._last_report = (time.perf_counter(), 0, 0)
 
     # -- the runner's interface
@@ -212,7 +212,8 @@ class SAC:
             self._unit_action = torch.rand_like(noise) * 2.0 - 1.0
         else:
             self.distribution.update(self.actor.mlp(self.actor.get_latent(obs)))
-            self._unit_action = torch.tanh(torch.addcmul(self.distribution._mean, self.distribution._std, noise))
+            mean, std = self.distribution.params
+            self._unit_action = torch.tanh(torch.addcmul(mean, std, noise))
             self._metrics.add("action_saturation", (self._unit_action.abs() > SATURATED).float().mean())
         return self.distribution.to_action(self._unit_action)
 
@@ -225,7 +226,8 @@ class SAC:
             obs: Observations after the step, after the resets, shape [N, D] each.
             rewards: Rewards, shape [N].
             dones: Whether the episode ended, shape [N].
-            extras: ``time_outs`` [N], and ``final_obs`` with the observations before the resets.
+            extras: ``time_outs`` [N], and ``final_obs`` with the observations before the resets. A fall in the very
+                step of a timeout counts as a timeout, since rsl_rl's interface does not tell them apart.
 
         Raises:
             NonFiniteError: If an observation, reward or action is not finite; nothing of the step is stored then.
@@ -238,7 +240,7 @@ class SAC:
             # Isaac Lab leaves old final observations in place: only those of this step's timeouts are read
             final_obs = extras.get("final_obs")
             if final_obs is not None:
-                final_obs = {group: final_obs[group].to(self.device) for group in self.storage.obs}
+                final_obs = {group: final_obs[group].to(self.device) for group in self.storage.groups}
             self._check_finite(obs, rewards, self._unit_action, final_obs, truncated)
             self.storage.add(self._unit_action, rewards, dones & ~truncated, truncated, obs, final_obs)
             self.noise.reset(dones)
@@ -302,8 +304,18 @@ class SAC:
         Raises:
             NonFiniteError: If a weight is not finite: a checkpoint must not replace a good one with a broken one.
         """
+        modules = {
+            "actor": self.actor,
+            "critic": self.critic,
+            "critic_target": self.critic_target,
+            "normalizer": self.critic_obs_normalizer,
+            "entropy_coef": self.entropy_coef,
+        }
         broken = [
-            n for n, p in [*self.actor.named_parameters(), *self.critic.named_parameters()] if not p.isfinite().all()
+            f"{module}.{name}"
+            for module, network in modules.items()
+            for name, value in network.state_dict().items()
+            if not bool(value.isfinite().all())
         ]
         if broken:
             raise NonFiniteError(f"weights are not finite ({broken[0]}); no checkpoint is written")
@@ -321,7 +333,8 @@ class SAC:
         }
         if self.entropy_optimizer is not None:
             saved["entropy_optimizer_state_dict"] = self.entropy_optimizer.state_dict()
-        return saved
+        # so that a machine without the device can read it; Isaac Lab's play does not say where to put the tensors
+        return _on_cpu(saved)
 
     def load(self, loaded_dict: dict[str, Any], load_cfg: dict | None, strict: bool) -> bool:
         """Restore what :meth:`save` gave. The bounds of the checkpoint replace those of the configuration.
@@ -366,6 +379,7 @@ class SAC:
         if load_cfg.get("iteration"):
             self.num_timesteps = loaded_dict["num_timesteps"]
             self.num_updates = loaded_dict["num_updates"]
+        self._schedule_start = self.num_timesteps
         # the replay buffer starts empty: collect with the policy before learning from it
         self._learn_from = self.num_timesteps + self.learning_starts
         return load_cfg.get("iteration", False)
@@ -409,8 +423,8 @@ class SAC:
         td_error = q - target
         losses = 0.5 * (batch.weight[i] * td_error.square()).mean(dim=-1)
         self._step(self.critic_optimizer, self.critic_parameters, losses.sum())
-        torch._foreach_lerp_(self.target_parameters, self.critic_parameters, self.tau)
         with torch.no_grad():
+            torch._foreach_lerp_(self.target_parameters, self.critic_parameters, self.tau)
             self._metrics.add("qf1", losses[0])
             self._metrics.add("qf2", losses[-1])
             self._metrics.add("qf", losses.sum())
@@ -445,7 +459,7 @@ class SAC:
     def _set_learning_rate(self) -> None:
         if self.schedule == "constant":
             return
-        progress = min(self.num_timesteps / max(self.schedule_steps, 1), 1.0)
+        progress = min((self.num_timesteps - self._schedule_start) / max(self.schedule_steps, 1), 1.0)
         self.learning_rate = self.initial_learning_rate + progress * (
             self.final_learning_rate - self.initial_learning_rate
         )
@@ -466,7 +480,7 @@ class SAC:
     def _normalize_from(self, obs: TensorDict) -> None:
         """Let the normalisers see new observations, each of them once."""
         # clones: statistics must not become inference tensors, which autograd refuses
-        obs = TensorDict({group: obs[group].clone() for group in self.storage.obs}, batch_size=obs.batch_size)
+        obs = TensorDict({group: obs[group].clone() for group in self.storage.groups}, batch_size=obs.batch_size)
         self.actor.update_normalization(obs)
         if self.critic_obs_normalizer is not self.actor.obs_normalizer and isinstance(
             self.critic_obs_normalizer, EmpiricalNormalization
@@ -483,11 +497,11 @@ class SAC:
     ) -> None:
         """Raise where a number is not finite; one host synchronisation when all is well."""
         values = {} if action is None else {"action": action}
-        values |= {f"observation '{group}'": obs[group] for group in self.storage.obs}
+        values |= {f"observation '{group}'": obs[group] for group in self.storage.groups}
         if rewards is not None:
             values["reward"] = rewards
         if final_obs is not None and truncated is not None:
-            for group in self.storage.obs:
+            for group in self.storage.groups:
                 last = final_obs[group]
                 values[f"final observation '{group}'"] = torch.where(
                     truncated.unsqueeze(-1), last, torch.zeros((), device=last.device)
@@ -512,10 +526,9 @@ SATURATED = 0.98
 class _Means:
     """Running means on the device, read in one transfer."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self) -> None:
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = {}
-        self._device = device
 
     def add(self, name: str, value: torch.Tensor) -> None:
         if name in self._sums:
@@ -536,6 +549,17 @@ class _Means:
 def _concatenate(obs: Mapping[str, torch.Tensor] | TensorDict, groups: Sequence[str]) -> torch.Tensor:
     """Observation groups side by side, shape [..., D]."""
     return obs[groups[0]] if len(groups) == 1 else torch.cat([obs[group] for group in groups], dim=-1)
+
+
+def _on_cpu(value: Any) -> Any:
+    """The same data with its tensors on the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, Mapping):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_on_cpu(item) for item in value]
+    return value
 
 
 def _request_final_observations(env: VecEnv) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ def load_tasks() -> None:
     load_external_tasks()
 
 
-def velocity_tasks() -> list[str]:
-    """Registered Isaac Lab tasks."""
-    return sorted(name for name in gym.registry if name.startswith("Isaac"))
+def isaaclab_tasks_of(registry: Mapping[str, Any]) -> list[str]:
+    """Names of the tasks that have an Isaac Lab configuration."""
+    return sorted(name for name, spec in registry.items() if "env_cfg_entry_point" in (spec.kwargs or {}))
 
 
 def check_task_and_agent(task: str | None, agent: str) -> str:
@@ -70,7 +70,7 @@ def check_task_and_agent(task: str | None, agent: str) -> str:
     if task is None:
         raise CliError("--task is missing; for example --task Isaac-Velocity-Flat-Unitree-A1-v0")
     load_tasks()
-    kwargs = gym.registry[one_of("task", task, velocity_tasks())].kwargs
+    kwargs = gym.registry[one_of("task", task, isaaclab_tasks_of(gym.registry))].kwargs
     key = AGENTS.get(agent, agent)
     keys = [name for name in kwargs if name.endswith("_cfg_entry_point") and name != "env_cfg_entry_point"]
     short = [name for name, value in AGENTS.items() if value in keys]
@@ -101,13 +101,60 @@ def check_device(device: str | None) -> str:
     Raises:
         CliError: If it is not there.
     """
+    from torch.cuda import device_count
+
     if device is None:
         return default_device()
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise CliError(f"unknown device '{device}'; it is cpu, cuda or cuda:N")
     if device != "cpu" and default_device() == "cpu":
         raise CliError(f"device '{device}' needs CUDA, and this machine has none; leave --device out, or say cpu")
+    index = int(device.partition(":")[2] or 0)
+    if device != "cpu" and index >= device_count():
+        raise CliError(f"device '{device}' is not there; this machine has {device_count()} CUDA device(s)")
     return device
+
+
+def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate flags and their values from Hydra overrides such as ``agent.algorithm.n_steps=3``.
+
+    Returns:
+        Flags with their values, and overrides, each in their order.
+    """
+    pattern = r"[~+]*(physics|renderer|presets|env\.[\w.]+|agent\.[\w.]+)="
+    overrides = [item for item in arguments if re.match(pattern, item)]
+    return [item for item in arguments if item not in overrides], overrides
+
+
+def option(arguments: Sequence[str], flag: str, override: str) -> str | None:
+    """Value of an option that may be given as ``--flag value``, ``--flag=value`` or ``override=value``."""
+    for position, item in enumerate(arguments):
+        if item == flag and position + 1 < len(arguments):
+            return arguments[position + 1]
+        for prefix in (f"{flag}=", f"{override}="):
+            if item.startswith(prefix):
+                return item.removeprefix(prefix)
+    return None
+
+
+def check_agent_overrides(task: str, agent_key: str, overrides: Sequence[str]) -> None:
+    """Refuse overrides of agent options that do not exist; Isaac Lab sets them without a word.
+
+    Raises:
+        CliError: With the nearest names.
+    """
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    for item in overrides:
+        if not item.startswith("agent."):
+            continue
+        node: Any = load_cfg_from_registry(task, agent_key)
+        for name in item.partition("=")[0].split(".")[1:]:
+            children = node if isinstance(node, dict) else getattr(node, "__dict__", None)
+            if children is None:
+                break
+            one_of(f"option in '{item}'", name, children)
+            node = children[name]
 
 
 def engine_overrides(task: str, device: str, overrides: Sequence[str]) -> list[str]:
@@ -125,6 +172,8 @@ def engine_overrides(task: str, device: str, overrides: Sequence[str]) -> list[s
 
     env_cfg: Any = load_cfg_from_registry(task, "env_cfg_entry_point")
     physics = env_cfg.sim.physics
+    if not hasattr(physics, "default"):
+        return list(overrides)  # a task with one engine only
     engines = [name for name in vars(physics) if name != "default" and hasattr(getattr(physics, name), "class_type")]
     given = [item.partition("=")[2] for item in overrides if item.partition("=")[0] in ("physics", "env.sim.physics")]
     presets = [p for item in overrides if item.startswith("presets=") for p in item.partition("=")[2].split(",")]
@@ -140,8 +189,14 @@ def engine_overrides(task: str, device: str, overrides: Sequence[str]) -> list[s
     return result
 
 
-def find_checkpoint(spec: str, task: str, agent_key: str) -> str:
+def find_checkpoint(spec: str, task: str, agent_key: str, experiment: str | None = None) -> str:
     """Resolve ``latest``, ``best`` or a path.
+
+    Args:
+        spec: What the user gave.
+        task: The task.
+        agent_key: Configuration key of the agent.
+        experiment: Name of the experiment's folder, if it is not the agent's own.
 
     Returns:
         Path of a checkpoint.
@@ -163,7 +218,7 @@ def find_checkpoint(spec: str, task: str, agent_key: str) -> str:
             raise CliError(f"no checkpoint '{spec}'; give 'latest', 'best' or the path of a .pt file")
         return str(path.resolve())
     agent_cfg: Any = load_cfg_from_registry(task, agent_key)
-    root = Path("logs", "rsl_rl", agent_cfg.experiment_name).absolute()
+    root = Path("logs", "rsl_rl", experiment or agent_cfg.experiment_name).absolute()
     pattern = CHECKPOINT_PATTERN if spec == "latest" else rf"{CHECKPOINT_PATTERN}|{re.escape(BEST_CHECKPOINT)}"
     try:
         return resolve_checkpoint_selector(
@@ -177,4 +232,4 @@ def find_checkpoint(spec: str, task: str, agent_key: str) -> str:
         )
     except ValueError:
         agent = next((short for short, key in AGENTS.items() if key == agent_key), agent_key)
-        raise CliError(f"--checkpoint {spec}: no run of task '{task}' with agent '{agent}' in {root}") from None
+        raise CliError(f"no checkpoint '{spec}': no run of task '{task}' with agent '{agent}' in {root}") from None

@@ -110,7 +110,7 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     result["machine"] = {"cpu": _cpu_name(), "cores": os.cpu_count()}
     evaluation.write_text(json.dumps(result, indent=2) + "\n")
     with progress.open(newline="") as source, target.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(list(csv.DictReader(source)))
 

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from isaaclab_offpolicy.action_bounds import BoundsError
-
 from .arguments import (
     AGENTS,
     CliError,
+    check_agent_overrides,
     check_device,
     check_task_and_agent,
     engine_overrides,
@@ -52,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     key = check_task_and_agent(args.task, args.agent)
     device = check_device(args.device)
     checkpoint = find_checkpoint(args.checkpoint, args.task, key)
+    check_agent_overrides(args.task, key, args.overrides)
     overrides = engine_overrides(args.task, device, args.overrides)
     out: Path = args.out or Path(checkpoint).parent / "evaluation.json"
     num_envs = min(args.num_envs, args.episodes)
@@ -93,22 +93,19 @@ def run(
 
     from isaaclab_offpolicy.evaluation import evaluate
 
+    from .runner import load_checkpoint
+
     configs: tuple[Any, Any] = resolve_task_config(task, agent_key, overrides=overrides)  # type: ignore[assignment]
     env_cfg, agent_cfg = configs
     handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
     env_cfg.scene.num_envs, env_cfg.sim.device, env_cfg.seed = num_envs, device, seed
     agent_cfg.device = device
-    if hasattr(agent_cfg.algorithm, "buffer_size"):
-        agent_cfg.algorithm.buffer_size = num_envs  # nothing is replayed
     with launch_simulation(env_cfg, {"device": device}):
         env = gym.make(task, cfg=env_cfg)
         try:
             wrapped = RslRlVecEnvWrapper(env, clip_actions=agent_cfg.clip_actions)  # type: ignore[arg-type]
             runner = OnPolicyRunner(wrapped, to_dict(agent_cfg), log_dir=None, device=device)
-            try:
-                runner.load(checkpoint, map_location=device)
-            except (BoundsError, ValueError, KeyError) as error:
-                raise CliError(f"{checkpoint}: {error}") from None
+            load_checkpoint(runner.load, checkpoint, None, True, device)
             return evaluate(wrapped, runner.get_inference_policy(device=device), episodes).summary()
         finally:
             env.close()

@@ -8,7 +8,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from .arguments import AGENTS, check_device, check_task_and_agent, engine_overrides, find_checkpoint, positive_int
+from .arguments import (
+    AGENTS,
+    check_agent_overrides,
+    check_device,
+    check_task_and_agent,
+    engine_overrides,
+    find_checkpoint,
+    option,
+    positive_int,
+    split_overrides,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
     result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--video", action="store_true", help="Record a clip, without a screen.")
-    result.add_argument("--viz", help="Viewer: newton_gl, rerun, viser or kit.")
+    result.add_argument("--viz", "--visualizer", help="Viewer: newton_gl, rerun, viser or kit.")
     return result
 
 
@@ -36,9 +46,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, rest = parser().parse_known_args(argv)
     key = check_task_and_agent(args.task, args.agent)
     device = check_device(args.device)
-    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
-    flags = [item for item in rest if "=" not in item or item.startswith("-")]
-    overrides = engine_overrides(args.task, device, [item for item in rest if item not in flags])
+    experiment = option(rest, "--experiment_name", "agent.experiment_name")
+    checkpoint = find_checkpoint(args.checkpoint, args.task, key, experiment)
+    flags, overrides = split_overrides(rest)
+    check_agent_overrides(args.task, key, overrides)
+    overrides = engine_overrides(args.task, device, overrides)
     command = ["--task", args.task, "--agent", key, "--device", device, "--num_envs", str(args.num_envs)]
     command += ["--checkpoint", checkpoint]
     # Isaac Lab records through Isaac Sim unless a viewer is named
@@ -47,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         command += ["--viz", viewer]
     if args.video:
         command.append("--video")
-    run([*command, *flags, *overrides, f"agent.device={device}"])
+    if not any(item.startswith("agent.device=") for item in overrides):
+        overrides.append(f"agent.device={device}")
+    run([*command, *flags, *overrides])
 
 
 def run(command: Sequence[str]) -> None:
@@ -57,9 +71,14 @@ def run(command: Sequence[str]) -> None:
         command: Arguments of ``isaaclab play --rl_library rsl_rl``.
     """
     from isaaclab_rl.entrypoints.backends import play_rsl_rl
+    from isaaclab_rl.entrypoints.common import preserve_attribute
+
+    from .runner import create_runner
 
     print(f"[INFO] isaaclab play --rl_library rsl_rl {' '.join(command)}")
-    play_rsl_rl.run(list(command))
+    with preserve_attribute(play_rsl_rl, "create_rsl_rl_runner"):
+        play_rsl_rl.create_rsl_rl_runner = create_runner  # type: ignore[assignment]
+        play_rsl_rl.run(list(command))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ import csv
 import importlib.metadata
 import json
 import os
+import pickle
 import platform
 import shlex
 import signal
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ import torch
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
 
-from isaaclab_offpolicy.action_bounds import ActionBounds
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.algorithms import NonFiniteError
 
 from .arguments import BEST_CHECKPOINT, CliError
@@ -58,6 +60,11 @@ class ProgressLogger(Logger):
     start: float = 0.0
     """Time at which it began."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._columns: list[str] = []
+        self._rows: list[dict[str, Any]] = []
+
     def log(
         self,
         it: int,
@@ -91,33 +98,19 @@ class ProgressLogger(Logger):
             raise TimeLimitReached
 
     def _write(self, row: dict[str, Any]) -> None:
+        """Append a row; the file is written anew when it has columns that were not there before, such as losses."""
         path = Path(str(self.log_dir)) / "progress.csv"
+        self._rows.append(row)
+        grown = [name for name in row if name not in self._columns]
+        self._columns += grown
         try:
-            columns = path.read_text().partition("\n")[0].split(",") if path.exists() else list(row)
-            missing = [name for name in row if name not in columns]
-            if missing and path.exists():
-                # losses appear once learning starts: widen the header
-                with path.open(newline="") as file:
-                    rows = list(csv.DictReader(file))
-                columns += missing
-                self._rewrite(path, columns, rows)
-            new = not path.exists()
-            with path.open("a", newline="") as file:
-                writer = csv.DictWriter(file, columns, restval="")
-                if new:
+            with path.open("w" if grown else "a", newline="") as file:
+                writer = csv.DictWriter(file, self._columns, restval="")
+                if grown:
                     writer.writeheader()
-                writer.writerow(row)
+                writer.writerows(self._rows if grown else [row])
         except OSError as error:
             print(f"[WARNING] {path}: {error.strerror}", file=sys.stderr)
-
-    @staticmethod
-    def _rewrite(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, path)
 
 
 class Runner(OnPolicyRunner):
@@ -152,8 +145,6 @@ class Runner(OnPolicyRunner):
             gpu_global_rank=self.gpu_global_rank,
             device=self.device,
         )
-        if log_dir is not None:
-            write_provenance(Path(log_dir), getattr(self.alg, "bounds", None))
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train, as rsl_rl's runner does, until the iterations or the time are over.
@@ -161,6 +152,9 @@ class Runner(OnPolicyRunner):
         Raises:
             CliError: If a number was not finite, or the last checkpoint could not be written.
         """
+        if self.logger.log_dir is not None:
+            # not before: a checkpoint that is resumed from brings its own bounds
+            write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))
         self.logger.start = time.perf_counter()
         self.logger.deadline = None if self.max_time is None else self.logger.start + self.max_time
         previous = signal.signal(signal.SIGTERM, _interrupt)
@@ -184,8 +178,21 @@ class Runner(OnPolicyRunner):
             raise CliError(f"training stopped: {error}; {where}") from None
         finally:
             signal.signal(signal.SIGTERM, previous)
+            self.logger.stop_logging_writer()
+            if hasattr(self.logger.writer, "flush"):
+                self.logger.writer.flush()  # type: ignore[union-attr]
         if self.last_checkpoint is not None:
             print(f"[INFO] Checkpoint: {self.last_checkpoint}")
+
+    def load(
+        self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
+    ) -> dict:
+        """Load a checkpoint.
+
+        Raises:
+            CliError: If the file is not a checkpoint of this agent and task.
+        """
+        return load_checkpoint(super().load, path, load_cfg, strict, map_location or self.device)
 
     def save(self, path: str, infos: dict | None = None) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
@@ -195,8 +202,9 @@ class Runner(OnPolicyRunner):
             self.logger.save_model(path, self.current_learning_iteration)
         returns = self.logger.rewbuffer
         if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
-            self._best_return = statistics.mean(returns)
-            self._write_checkpoint(saved, os.path.join(os.path.dirname(path), BEST_CHECKPOINT))
+            best = os.path.join(os.path.dirname(path), BEST_CHECKPOINT)
+            if self._write_checkpoint(saved, best):
+                self._best_return = statistics.mean(returns)
 
     def _write_checkpoint(self, saved: dict, path: str) -> bool:
         temporary = f"{path}.tmp"
@@ -231,6 +239,21 @@ class Runner(OnPolicyRunner):
             raise CliError(f"the last checkpoint could not be written; the one before it is {self.last_checkpoint}")
 
 
+def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
+    """Call a runner's ``load``, and say in one line what is wrong with a checkpoint that does not fit.
+
+    Raises:
+        CliError: If the file is not a checkpoint of the agent and task.
+    """
+    try:
+        return load(path, *args)
+    except BoundsError as error:
+        raise CliError(f"{path}: {error}") from None
+    except (ValueError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
+        raise CliError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
+
+
 def write_provenance(run_dir: Path, bounds: ActionBounds | None) -> None:
     """Record what made a run: ``bounds.yaml``, ``versions.json`` and ``command.txt``."""
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -246,9 +269,34 @@ def write_provenance(run_dir: Path, bounds: ActionBounds | None) -> None:
     versions["torch_threads"] = torch.get_num_threads()
     versions["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     (run_dir / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
-    command = os.environ.get("ISAACLAB_OFFPOLICY_COMMAND") or shlex.join(sys.orig_argv)
-    (run_dir / "command.txt").write_text(command + "\n", encoding="utf-8")
+    (run_dir / "command.txt").write_text(shlex.join(sys.orig_argv) + "\n", encoding="utf-8")
 
 
 def _interrupt(signum: int, frame: Any) -> None:
     raise KeyboardInterrupt
+
+
+def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None) -> Runner:
+    """Stands in for Isaac Lab's function of the same purpose.
+
+    Args:
+        env: The wrapped environment.
+        agent_cfg: The agent's resolved configuration.
+        log_dir: The run's folder; None for playback.
+        max_time: Wall-clock limit of the training [s].
+
+    Raises:
+        CliError: If the configuration cannot be used.
+    """
+    from isaaclab.utils import to_dict
+
+    from isaaclab_offpolicy.tasks.velocity.offpolicy import DIFFERENCES
+
+    if type(env.unwrapped.cfg).__module__.startswith("isaaclab_offpolicy."):
+        print("Differences from Isaac Lab's own task:", *DIFFERENCES, sep="\n  - ")
+    try:
+        return Runner(env, to_dict(agent_cfg), log_dir=log_dir, device=agent_cfg.device, max_time=max_time)
+    except BoundsError as error:
+        raise CliError(f"action bounds: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise CliError(f"the agent's configuration: {error}") from None

@@ -8,19 +8,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
-
-from isaaclab_offpolicy.action_bounds import BoundsError
 
 from .arguments import (
     AGENTS,
     CliError,
+    check_agent_overrides,
     check_device,
     check_task_and_agent,
     duration,
     engine_overrides,
     find_checkpoint,
+    option,
     positive_int,
+    split_overrides,
 )
 
 CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512}
@@ -56,23 +56,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     key = check_task_and_agent(args.task, args.agent)
     device = check_device(args.device)
     short = next((name for name, value in AGENTS.items() if value == key), args.agent)
-    flags = [item for item in rest if "=" not in item or item.startswith("-")]
-    overrides = engine_overrides(args.task, device, [item for item in rest if item not in flags])
+    flags, overrides = split_overrides(rest)
+    check_agent_overrides(args.task, key, overrides)
+    overrides = engine_overrides(args.task, device, overrides)
 
     command = ["--task", args.task, "--agent", key, "--device", device]
     num_envs = args.num_envs or (CPU_NUM_ENVS if device == "cpu" else GPU_NUM_ENVS).get(short)
     if num_envs is not None:
         command += ["--num_envs", str(num_envs)]
     if args.resume is not None:
-        command += ["--checkpoint", find_checkpoint(args.resume, args.task, key)]
+        experiment = option(rest, "--experiment_name", "agent.experiment_name")
+        command += ["--checkpoint", find_checkpoint(args.resume, args.task, key, experiment)]
     if args.bounds is not None:
+        if args.resume is not None:
+            raise CliError("--bounds cannot be changed on --resume: they are part of the policy")
         if not short.startswith("sac"):
             raise CliError(f"--bounds is for SAC; agent '{args.agent}' has none")
         overrides.append(f"agent.algorithm.action_bounds={args.bounds}")
-    if "--video" in flags and not any(flag.startswith("--viz") for flag in flags):
+    if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
         command += ["--viz", "newton_gl"]
-    command += [*flags, *overrides, f"agent.device={device}"]
-    run(command, max_time=args.max_time)
+    if not any(item.startswith("agent.device=") for item in overrides):
+        overrides.append(f"agent.device={device}")
+    run([*command, *flags, *overrides], max_time=args.max_time)
 
 
 def run(command: Sequence[str], max_time: float | None = None) -> None:
@@ -85,25 +90,12 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     from isaaclab_rl.entrypoints.backends import train_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
 
+    from .runner import create_runner
+
     print(f"[INFO] isaaclab train --rl_library rsl_rl {' '.join(command)}")
     with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"):
-        train_rsl_rl.create_rsl_rl_runner = partial(_create_runner, max_time=max_time)  # type: ignore[assignment]
+        train_rsl_rl.create_rsl_rl_runner = partial(create_runner, max_time=max_time)  # type: ignore[assignment]
         train_rsl_rl.run(list(command))
-
-
-def _create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None) -> Any:
-    from isaaclab.utils import to_dict
-
-    from isaaclab_offpolicy.tasks.velocity.offpolicy import DIFFERENCES
-
-    from .runner import Runner
-
-    if type(env.unwrapped.cfg).__module__.startswith("isaaclab_offpolicy."):
-        print("Differences from Isaac Lab's own task:", *DIFFERENCES, sep="\n  - ")
-    try:
-        return Runner(env, to_dict(agent_cfg), log_dir=log_dir, device=agent_cfg.device, max_time=max_time)
-    except BoundsError as error:
-        raise CliError(f"action bounds: {error}") from None
 
 
 if __name__ == "__main__":

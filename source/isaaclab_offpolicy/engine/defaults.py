@@ -8,9 +8,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-ENGINES = ("ovphysx", "newton_mjwarp", "isaacsim_physx")
-"""Engines of the velocity tasks that are supported here, by Isaac Lab's names (``physics=NAME``)."""
-
 
 @cache
 def default_device() -> str:

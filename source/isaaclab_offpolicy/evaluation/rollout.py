@@ -55,6 +55,7 @@ def evaluate(env: VecEnv, policy: Callable[[Any], torch.Tensor], episodes: int) 
     sums = torch.zeros(env.num_envs, device=env.device)
     lengths = torch.zeros_like(sums)
     finished = torch.zeros(env.num_envs, dtype=torch.long, device=env.device)
+    index = torch.arange(env.num_envs, device=env.device)
     rows: list[torch.Tensor] = []
     with torch.inference_mode():
         obs, _ = env.reset()  # type: ignore[attr-defined]
@@ -66,10 +67,13 @@ def evaluate(env: VecEnv, policy: Callable[[Any], torch.Tensor], episodes: int) 
             counted = done & (finished < rounds)
             if bool(counted.any()):
                 time_outs = extras["time_outs"].float()
-                rows.append(torch.stack((finished.float(), sums, lengths, time_outs), dim=-1)[counted].cpu())
+                order = (finished * env.num_envs + index).double()
+                row = torch.stack((order, sums.double(), lengths.double(), time_outs.double()), dim=-1)
+                rows.append(row[counted].cpu())
             finished += done
             sums.masked_fill_(done, 0.0)
             lengths.masked_fill_(done, 0.0)
     table = torch.cat(rows)
-    table = table[torch.argsort(table[:, 0], stable=True)][:episodes]
+    # by round, then by environment: the order in which they ended must not decide which ones count
+    table = table[torch.argsort(table[:, 0])][:episodes]
     return Evaluation(returns=table[:, 1], lengths=table[:, 2], timeouts=table[:, 3])

@@ -1,0 +1,9 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Measures environment steps per second: scripts/benchmark.py --num_envs 256 1024."""
+
+from isaaclab_offpolicy.cli.benchmark import main
+
+if __name__ == "__main__":
+    main()
