@@ -15,7 +15,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: EXTRAS=$(EXTRAS) (what to install), ARGS (further arguments of pytest and the demo)"
+	@echo "Variables: EXTRAS=$(EXTRAS) (what to install), ARGS (further arguments of pytest, the demo and the benchmark)"
 
 install: ## make or update the environment .venv (quick when it is up to date)
 	@EXTRAS='$(EXTRAS)' bash scripts/tools/install.sh

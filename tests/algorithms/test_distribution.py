@@ -110,6 +110,11 @@ def test_start_options() -> None:
     actor(obs, stochastic_output=True)
     torch.testing.assert_close(actor.output_std, torch.full((500, 3), 0.15))
     assert actor.output_mean.abs().max() < 0.02
+    cfg |= {"init_at_zero": True, "low": [-2.0, -0.4, 0.5], "high": [1.1, 2.6, 0.75]}
+    zero = MLPModel(obs, {"actor": ["policy"]}, "actor", 3, [32], distribution_cfg=cfg)
+    zero(obs, stochastic_output=True)
+    assert zero.output_mean[:, :2].abs().max() < 0.05, "the default pose, although it is not the middle of the box"
+    assert (zero.output_mean[:, 2] - 0.5).abs().max() < 0.02, "as near to it as the bounds allow"
     plain = MLPModel(obs, {"actor": ["policy"]}, "actor", 3, [32], distribution_cfg={"class_name": cfg["class_name"]})
     plain(obs, stochastic_output=True)
     assert plain.output_std.std() > 0.0

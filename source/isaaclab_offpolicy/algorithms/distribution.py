@@ -36,6 +36,8 @@ class SquashedGaussianDistribution(Distribution):
             initialisation, which gives about 1 (SB3's and SBX's behaviour).
         init_output_scale: Standard deviation of the weights that give the mean at the start, with zero bias: small
             values start in the middle of the box; None leaves the layer's own initialisation.
+        init_at_zero: Whether the mean starts around action zero, which is the robot's default pose, instead of around
+            the middle of the box: percentile bounds are not symmetric.
         log_std_range: Clamp on the logarithm of the standard deviation (SB3's and SBX's -20, 2).
     """
 
@@ -47,6 +49,7 @@ class SquashedGaussianDistribution(Distribution):
         joint_names: Sequence[str] | None = None,
         init_std: float | None = None,
         init_output_scale: float | None = None,
+        init_at_zero: bool = False,
         log_std_range: tuple[float, float] = (-20.0, 2.0),
     ) -> None:
         super().__init__(output_dim)
@@ -63,6 +66,7 @@ class SquashedGaussianDistribution(Distribution):
         self.joint_names = list(joint_names) if joint_names is not None else [str(i) for i in range(output_dim)]
         self.init_std = init_std
         self.init_output_scale = init_output_scale
+        self.init_at_zero = init_at_zero
         self.log_std_range = log_std_range
         # before the first observation, so that the runner can always log a standard deviation
         initial = torch.full((1, output_dim), 1.0 if init_std is None else init_std)
@@ -171,6 +175,9 @@ class SquashedGaussianDistribution(Distribution):
             if self.init_output_scale is not None:
                 nn.init.normal_(last.weight[:n], std=self.init_output_scale)
                 nn.init.zeros_(last.bias[:n])
+            if self.init_at_zero:
+                zero = self.to_unit(torch.zeros_like(self.low))
+                last.bias[:n] += torch.atanh(zero.clamp(-0.95, 0.95))  # within the box, if zero is not
             if self.init_std is not None:
                 nn.init.zeros_(last.weight[n:])
                 nn.init.constant_(last.bias[n:], math.log(self.init_std))

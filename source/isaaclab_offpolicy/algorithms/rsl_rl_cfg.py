@@ -26,6 +26,9 @@ class SquashedGaussianDistributionCfg(RslRlMLPModelCfg.DistributionCfg):
     init_output_scale: float | None = None
     """Standard deviation of the weights that give the mean at the start; None leaves the layer's own."""
 
+    init_at_zero: bool = False
+    """Whether the mean starts around action zero, the default pose, instead of around the middle of the box."""
+
     log_std_range: tuple[float, float] = (-20.0, 2.0)
     """Clamp on the logarithm of the standard deviation."""
 
