@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,6 +38,38 @@ class CliError(SystemExit):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"error: {' '.join(message.split())}")
+
+
+def add_task_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--task``, ``--agent`` and ``--device``."""
+    parser.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
+    parser.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
+
+
+def run_logged(command: str, arguments: Sequence[str], log: Path, cwd: Path | None = None) -> None:
+    """Run one of the commands in a process of its own.
+
+    Args:
+        command: Name of the module in this package.
+        arguments: Its command line.
+        log: File that takes its output.
+        cwd: Folder to run it in.
+
+    Raises:
+        CliError: If it fails, with the last line it printed.
+    """
+    with log.open("w") as file:
+        code = subprocess.call(
+            [sys.executable, "-m", f"isaaclab_offpolicy.cli.{command}", *arguments],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    if code:
+        tail = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+        raise CliError(f"{command} failed with status {code}: {' '.join(tail)} (log: {log})")
 
 
 def one_of(kind: str, name: str, choices: Iterable[str]) -> str:

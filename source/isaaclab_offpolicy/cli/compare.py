@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ import numpy as np
 
 from isaaclab_offpolicy.evaluation import plot_progress, read_progress
 
-from .arguments import CliError, check_task_and_agent, duration, positive_int
+from .arguments import check_task_and_agent, duration, positive_int, run_logged
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
@@ -95,14 +94,11 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     which = ["--task", task, "--agent", item.agent]
     command = [*which, "--num_envs", str(item.num_envs), "--max_time", f"{max_time:g}s", "--seed", str(seed)]
     # PPO's own number of iterations would end it early
-    _run("train", [*command, "--max_iterations", "1000000", *item.overrides], folder)
+    run_logged("train", [*command, "--max_iterations", "1000000", *item.overrides], folder / "train.log", folder)
     (progress,) = folder.glob("logs/rsl_rl/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
-    _run(
-        "evaluate",
-        [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides],
-        folder,
-    )
+    evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
+    run_logged("evaluate", evaluate, folder / "evaluate.log", folder)
     result = json.loads(evaluation.read_text())
     result["checkpoint"] = Path(result["checkpoint"]).name
     result["training_command"] = shlex.join(["scripts/train.py", *command, *item.overrides])
@@ -113,19 +109,6 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
         writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(list(csv.DictReader(source)))
-
-
-def _run(command: str, arguments: Sequence[str], folder: Path) -> None:
-    log = folder / f"{command}.log"
-    with log.open("w") as file:
-        code = subprocess.call(
-            [sys.executable, "-m", f"isaaclab_offpolicy.cli.{command}", *arguments],
-            cwd=folder,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    if code:
-        raise CliError(f"{command} failed with status {code}: {log.read_text(errors='replace')[-500:]}")
 
 
 def summarize(out: Path, max_time: float, title: str) -> None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from isaaclab_offpolicy.engine import default_device
 from isaaclab_offpolicy.evaluation import plot_progress
 
-from .arguments import CliError, check_task_and_agent, duration, find_checkpoint, positive_int
+from .arguments import CliError, check_task_and_agent, duration, find_checkpoint, positive_int, run_logged
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,19 +44,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     print(f"[demo] training {args.task} with {agent} for {args.max_time / 60:g} minutes; log: {out / 'train.log'}")
-    _run("train", [*which, "--max_time", f"{args.max_time:g}s", "--seed", str(args.seed)], out)
+    run_logged("train", [*which, "--max_time", f"{args.max_time:g}s", "--seed", str(args.seed)], out / "train.log")
     checkpoint = Path(find_checkpoint("latest", args.task, key))
 
     print(f"[demo] evaluating {checkpoint.name} on {args.episodes} episodes")
     results = out / "evaluation.json"
     evaluation = [*which, "--checkpoint", str(checkpoint), "--episodes", str(args.episodes), "--out", str(results)]
-    _run("evaluate", evaluation, out)
+    run_logged("evaluate", evaluation, out / "evaluate.log")
     curve = out / "learning_curve.png"
     plot_progress({agent: [checkpoint.parent]}, curve, f"{args.task}, {agent}, seed {args.seed}")
 
     print("[demo] filming")
     clip = ["--checkpoint", str(checkpoint), "--video", "--video_length", str(args.video_length), "--num_envs", "4"]
-    _run("play", [*which, *clip], out)
+    run_logged("play", [*which, *clip], out / "play.log")
     clips = sorted((checkpoint.parent / "videos" / "play").glob("*.mp4"), key=lambda path: path.stat().st_mtime)
     if not clips:
         raise CliError(f"no clip in {checkpoint.parent / 'videos' / 'play'}; see {out / 'play.log'}")
@@ -77,17 +75,3 @@ def main(argv: Sequence[str] | None = None) -> None:
         ("exported policy", checkpoint.parent / "exported"),
     ):
         print(f"[demo] {name}: {path}")
-
-
-def _run(command: str, arguments: Sequence[str], out: Path) -> None:
-    """Run one of the commands in a process of its own; its output goes to a log."""
-    log = out / f"{command}.log"
-    with log.open("w") as file:
-        code = subprocess.call(
-            [sys.executable, "-m", f"isaaclab_offpolicy.cli.{command}", *arguments],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    if code:
-        tail = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
-        raise CliError(f"{command} failed with status {code}: {' '.join(tail)} (see {log})")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .arguments import (
-    AGENTS,
     CliError,
+    add_task_arguments,
     check_agent_overrides,
     check_device,
     check_task_and_agent,
@@ -29,12 +29,10 @@ def parser() -> argparse.ArgumentParser:
         prog="evaluate.py",
         description="Evaluate a checkpoint with deterministic actions, in the task as it is trained.",
     )
-    result.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
-    result.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    add_task_arguments(result)
     result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
     result.add_argument("--episodes", type=positive_int, default=256, help="Number of episodes; default 256.")
     result.add_argument("--num_envs", type=positive_int, default=256, help="Number of environments; default 256.")
-    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--seed", type=int, default=1, help="Seed of the environment; default 1.")
     result.add_argument("--out", type=Path, help="JSON file to write; default evaluation.json beside the checkpoint.")
     result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")

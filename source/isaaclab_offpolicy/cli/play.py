@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 
 from .arguments import (
-    AGENTS,
+    add_task_arguments,
     check_agent_overrides,
     check_device,
     check_task_and_agent,
@@ -27,11 +27,9 @@ def parser() -> argparse.ArgumentParser:
         prog="play.py",
         description="Play a trained policy and export it. Other arguments go on to Isaac Lab's play.",
     )
-    result.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
-    result.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    add_task_arguments(result)
     result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
     result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
-    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--video", action="store_true", help="Record a clip, without a screen.")
     result.add_argument("--viz", "--visualizer", help="Viewer: newton_gl, rerun, viser or kit.")
     return result

@@ -12,6 +12,7 @@ from functools import partial
 from .arguments import (
     AGENTS,
     CliError,
+    add_task_arguments,
     check_agent_overrides,
     check_device,
     check_task_and_agent,
@@ -24,7 +25,7 @@ from .arguments import (
 )
 
 CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512}
-"""Environments on a CPU when nobody says; see docs, "Results"."""
+"""Environments on a CPU when nobody says: beyond 256 the simulation gains little (docs, "Engines")."""
 
 GPU_NUM_ENVS = {"sac": 1024}
 """Environments on a GPU when nobody says: what the published hyperparameters were tuned with. PPO takes the task's."""
@@ -36,10 +37,8 @@ def parser() -> argparse.ArgumentParser:
         prog="train.py",
         description="Train a policy. Other arguments go on to Isaac Lab's train (isaaclab train --help).",
     )
-    result.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
-    result.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    add_task_arguments(result)
     result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
-    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
     result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
     result.add_argument("--bounds", metavar="NAME|FILE|X", help="Action bounds of SAC: a shipped file, a file, or ±X.")
