@@ -13,6 +13,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "tools"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

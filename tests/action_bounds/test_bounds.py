@@ -85,3 +85,15 @@ def test_other_unusable_files(tmp_path: Path) -> None:
         resolve_bounds("nan", ["a"])
     with pytest.raises(BoundsError, match="2 values of 'low' for 1 joints"):
         ActionBounds(("a",), (0.0, 0.0), (1.0,))
+
+
+def test_joint_limits_as_bounds() -> None:
+    bounds = ActionBounds.from_joint_limits(["a", "b"], [(-1.0, 2.0), (-3.0, -0.5)], [0.5, -1.5], [0.25, 0.5])
+    # target = default + scale * action reaches exactly the limits
+    assert bounds.low == (-6.0, -3.0) and bounds.high == (6.0, 2.0)
+    with pytest.raises(BoundsError, match="joint 'a' has no position limits; give bounds as ±X"):
+        ActionBounds.from_joint_limits(["a"], [(-float("inf"), 1.0)], [0.0], [1.0])
+    with pytest.raises(BoundsError, match="joint 'a': action scale"):
+        ActionBounds.from_joint_limits(["a"], [(-1.0, 1.0)], [0.0], [0.0])
+    with pytest.raises(BoundsError, match="is not below high"):
+        ActionBounds.from_joint_limits(["a"], [(1.0, -1.0)], [0.0], [1.0])

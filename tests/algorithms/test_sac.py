@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -68,9 +69,12 @@ def policy(s: float, noise: float) -> tuple[float, float]:
     return math.tanh(u), log_normal - math.log(1 - math.tanh(u) ** 2)
 
 
-@pytest.mark.parametrize("end", ["none", "fall", "timeout"])
-def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str) -> None:
-    sac = linear_sac(make_sac, train_cfg)
+@pytest.mark.parametrize(
+    ("end", "q_aggregation"), [("none", "min"), ("fall", "min"), ("timeout", "min"), ("none", "mean")]
+)
+def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str, q_aggregation: str) -> None:
+    sac = linear_sac(make_sac, train_cfg, q_aggregation=q_aggregation)
+    aggregate = {"min": min, "mean": statistics.mean}[q_aggregation]
     s, a, r, after, reset = 0.4, -0.6, 1.5, 0.9, -0.2
     true, false = torch.tensor([True]), torch.tensor([False])
 
@@ -96,7 +100,8 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str) -
     metrics = sac._metrics.pop()
 
     next_action, next_log_prob = policy(after, noise_next)
-    next_value = min(q_value(c, after, next_action, shift=0.5) for c in range(2)) - 0.1 * next_log_prob
+    next_q = aggregate([q_value(c, after, next_action, shift=0.5) for c in range(2)])
+    next_value = next_q - 0.1 * next_log_prob
     target = r + (0.0 if end == "fall" else 0.9) * next_value
     errors = [q_value(c, s, a) - target for c in range(2)]
     assert metrics["qf1"] == pytest.approx(0.5 * errors[0] ** 2, rel=1e-5)
@@ -105,7 +110,8 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str) -
     assert metrics["td_error"] == pytest.approx((abs(errors[0]) + abs(errors[1])) / 2, rel=1e-5)
     # the actor's loss is taken with the critics after their step of 1e-3
     action, log_prob = policy(s, noise)
-    assert metrics["actor"] == pytest.approx(0.1 * log_prob - min(q_value(c, s, action) for c in range(2)), abs=5e-2)
+    q = aggregate([q_value(c, s, action) for c in range(2)])
+    assert metrics["actor"] == pytest.approx(0.1 * log_prob - q, abs=5e-2)
     assert metrics["entropy"] == pytest.approx(-log_prob, rel=1e-5)
     # the targets move by tau towards the critics, and stay out of autograd
     assert all(p.is_leaf and not p.requires_grad for p in sac.target_parameters)
@@ -337,6 +343,7 @@ def test_a_checkpoint_of_another_robot_is_refused(make_sac) -> None:
         ({"schedule": "cosine"}, "schedule"),
         ({"target_entropy": "automatic"}, "target_entropy"),
         ({"train_freq": 0}, "train_freq"),
+        ({"q_aggregation": "max"}, "q_aggregation"),
         ({"n_steps": 0}, "n_steps"),
         ({"rnd_cfg": {"weight": 1.0}}, "rnd"),
     ],

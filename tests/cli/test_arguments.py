@@ -43,7 +43,7 @@ def test_unknown_engine_and_device(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_task_without_the_agent_says_which_it_has() -> None:
     assert "has no agent 'sac'; it has: ppo" in message(
-        arguments.check_task_and_agent, "IsaacContrib-Velocity-Flat-UnitreeA1", "sac"
+        arguments.check_task_and_agent, "Isaac-Reorient-Cube-Shadow", "sac"
     )
 
 

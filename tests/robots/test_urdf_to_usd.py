@@ -3,70 +3,101 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import subprocess
+import sys
 from pathlib import Path
 
+import bdx_description
 import numpy as np
-import pinocchio
 import pytest
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Sdf, Usd, UsdPhysics
+from write_robots import SOURCES
+from write_robots import __file__ as write_robots_file
 
 from isaaclab_offpolicy.robots import DATA_DIR, GROUND_PLANE_USD
-from isaaclab_offpolicy.robots.urdf_to_usd import read_urdf, write_ground_plane, write_usd
-
-A1_USD = DATA_DIR / "unitree_a1" / "unitree_a1.usda"
-
-
-@pytest.fixture(scope="module")
-def a1_urdf() -> Path:
-    try:
-        distribution = importlib.metadata.distribution("example-robot-data")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("the package example-robot-data (extra dev) is not installed")
-    relative = "cmeel.prefix/share/example-robot-data/robots/a1_description/urdf/a1.urdf"
-    return Path(str(distribution.locate_file(relative)))
+from isaaclab_offpolicy.robots.check import UrdfModel, read_usd, report
+from isaaclab_offpolicy.robots.urdf_to_usd import (
+    fit_mesh,
+    link_poses,
+    overlaps,
+    read_urdf,
+    write_ground_plane,
+    write_usd,
+)
 
 
-def test_the_shipped_files_are_what_the_tool_writes(a1_urdf: Path, tmp_path: Path) -> None:
-    comment = Sdf.Layer.FindOrOpen(str(A1_USD)).comment
-    write_usd(read_urdf(a1_urdf, keep=".*_foot"), tmp_path / "a1.usda", comment)
-    assert (tmp_path / "a1.usda").read_text() == A1_USD.read_text()
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_shipped_files_are_what_the_tool_writes(name: str, tmp_path: Path) -> None:
+    shipped = DATA_DIR / name / f"{name}.usda"
+    source = SOURCES[name]
+    robot = source.read(name)
+    pairs = sorted(overlaps(robot) | overlaps(robot, source.stance))
+    write_usd(robot, tmp_path / "robot.usda", Sdf.Layer.FindOrOpen(str(shipped)).comment, pairs)
+    assert (tmp_path / "robot.usda").read_text() == shipped.read_text()
+    assert {path.name for path in shipped.parent.iterdir()} >= {"LICENSE.txt", "PROVENANCE.md"}
+
+
+def test_the_shipped_ground_and_biped_are_what_the_tool_writes(tmp_path: Path) -> None:
     write_ground_plane(tmp_path / "ground.usda")
     assert (tmp_path / "ground.usda").read_text() == Path(GROUND_PLANE_USD).read_text()
+    bdx_description.write(tmp_path / "bdx.urdf")
+    assert (tmp_path / "bdx.urdf").read_text() == (DATA_DIR / "bdx" / "bdx.urdf").read_text()
 
 
-def test_masses_joints_and_kinematics_are_those_of_the_urdf(a1_urdf: Path) -> None:
-    model = pinocchio.buildModelFromUrdf(str(a1_urdf), pinocchio.JointModelFreeFlyer())
-    data = model.createData()
-    stage = Usd.Stage.Open(str(A1_USD))
-    prims = {prim.GetName(): prim for prim in stage.Traverse()}
-    bodies = {name: prim for name, prim in prims.items() if prim.HasAPI(UsdPhysics.RigidBodyAPI)}
-    assert all(prim.GetParent().GetName() == "a1" for prim in bodies.values()), "flat under the robot's prim"
-    mass = sum(UsdPhysics.MassAPI(prim).GetMassAttr().Get() for prim in bodies.values())
-    assert mass == pytest.approx(sum(inertia.mass for inertia in model.inertias), abs=1e-3)
-    # frames and the centre of mass of the whole robot at zero joint positions
-    q = pinocchio.neutral(model)
-    pinocchio.centerOfMass(model, data, q)
-    pinocchio.updateFramePlacements(model, data)
-    cache = UsdGeom.XformCache()
-    weighted = np.zeros(3)
-    for name, prim in bodies.items():
-        pose = np.array(cache.GetLocalToWorldTransform(prim)).T
-        frame = data.oMf[model.getFrameId(name)]
-        np.testing.assert_allclose(pose[:3, 3], frame.translation, atol=1e-6)
-        np.testing.assert_allclose(pose[:3, :3], frame.rotation, atol=1e-6)
-        api = UsdPhysics.MassAPI(prim)
-        weighted += api.GetMassAttr().Get() * (pose[:3, :3] @ np.array(api.GetCenterOfMassAttr().Get()) + pose[:3, 3])
-    np.testing.assert_allclose(weighted / mass, data.com[0], atol=1e-5)
-    # limits and axes
-    for name in model.names[2:]:
-        joint = UsdPhysics.RevoluteJoint(prims[name])
-        index = model.joints[model.getJointId(name)].idx_q
-        limits = np.radians([joint.GetLowerLimitAttr().Get(), joint.GetUpperLimitAttr().Get()])
-        np.testing.assert_allclose(
-            limits, [model.lowerPositionLimit[index], model.upperPositionLimit[index]], atol=1e-4
-        )
-        assert joint.GetAxisAttr().Get() == ("X" if "hip" in name else "Y")
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_shipped_robot_is_that_of_its_urdf(name: str) -> None:
+    robot = read_usd(DATA_DIR / name / f"{name}.usda")
+    urdf = UrdfModel(SOURCES[name].path(name), list(robot.bodies))
+    difference = urdf.compare(robot.bodies)
+    # Go1's root marker of 1 mg is left out
+    assert difference.total_mass < 1e-4 and difference.mass < 1e-4
+    assert difference.com < 1e-6 and difference.inertia < 1e-3
+    assert sorted(robot.limits) == sorted(urdf.joint_names)
+    for joint, limits in robot.limits.items():
+        np.testing.assert_allclose(limits, urdf.limits(joint), atol=1e-4)
+    for body, pose in urdf.poses({}).items():
+        np.testing.assert_allclose(robot.poses[body], pose, atol=1e-6)
+    stage = Usd.Stage.Open(str(DATA_DIR / name / f"{name}.usda"))
+    for prim in stage.Traverse():
+        if prim.HasAPI(UsdPhysics.RigidBodyAPI):
+            assert prim.GetParent() == stage.GetDefaultPrim(), "flat under the robot's prim"
+
+
+def test_a_wrong_mass_or_frame_is_noticed(tmp_path: Path) -> None:
+    source = SOURCES["anymal_c"]
+    robot = source.read("anymal_c")
+    robot.links["LF_SHANK"].mass += 0.01
+    robot.links["LF_HIP"].com = robot.links["LF_HIP"].com + np.array([0.0, 0.002, 0.0])
+    robot.links["RF_FOOT"].inertia = 1.05 * robot.links["RF_FOOT"].inertia
+    write_usd(robot, tmp_path / "robot.usda")
+    bodies = read_usd(tmp_path / "robot.usda").bodies
+    difference = UrdfModel(source.path("anymal_c"), list(bodies)).compare(bodies)
+    assert difference.mass == pytest.approx(0.01, rel=1e-3)
+    assert difference.com == pytest.approx(0.002, rel=1e-3)
+    assert difference.inertia == pytest.approx(0.05, rel=1e-3)
+
+
+def test_the_biped_is_symmetric_and_of_the_published_size() -> None:
+    robot = SOURCES["bdx"].read("bdx")
+    assert robot.mass == pytest.approx(15.4)
+    poses = link_poses(robot)
+    for name, link in robot.links.items():
+        if not name.startswith("left_"):
+            continue
+        other = robot.links[name.replace("left", "right")]
+        mirror = np.diag([1.0, -1.0, 1.0])
+        np.testing.assert_allclose(mirror @ link.com, other.com, atol=1e-12)
+        np.testing.assert_allclose(mirror @ link.inertia @ mirror, other.inertia, atol=1e-9)
+    tops, bottoms = [], []
+    for name, pose in poses.items():
+        for shape in robot.links[name].shapes:
+            world = pose @ shape.pose
+            half = (
+                shape.size[2] / 2 if shape.kind == "box" else shape.size[0] + abs(world[2, 2]) * sum(shape.size[1:]) / 2
+            )
+            tops.append(world[2, 3] + half)
+            bottoms.append(world[2, 3] - half)
+    assert max(tops) - min(bottoms) == pytest.approx(0.66, abs=0.02), "about 0.66 m tall"
 
 
 LUMP = """
@@ -119,7 +150,11 @@ def test_fixed_links_are_merged_with_mass_and_inertia(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('<box size="0.1 0.2 0.3"/>', '<mesh filename="a.stl"/>', "not a primitive"),
+        ('<box size="0.1 0.2 0.3"/>', '<mesh filename="a.stl"/>', "no file"),
+        ('<box size="0.1 0.2 0.3"/>', '<mesh filename="package://other/a.stl"/>', "where is the package 'other'"),
+        ('<box size="0.1 0.2 0.3"/>', "<plane/>", "<plane> is not supported"),
+        ('<axis xyz="0 -1 1"/>', '<axis xyz="0 0 0"/>', "joint 'hinge': its axis is zero"),
+        ('<robot name="lump">', '<mujoco name="lump">', "not a URDF|not XML"),
         ('type="revolute"', 'type="planar"', "joint 'hinge': type 'planar'"),
         ('<parent link="box"/><child link="arm"/>', '<parent link="arm"/><child link="arm"/>', "tree"),
     ],
@@ -129,3 +164,100 @@ def test_what_cannot_be_converted_is_said(tmp_path: Path, old: str, new: str, me
     (tmp_path / "bad.urdf").write_text(LUMP.replace(old, new))
     with pytest.raises(ValueError, match=message):
         read_urdf(tmp_path / "bad.urdf")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_mesh_becomes_a_primitive_of_its_extents(axis: int) -> None:
+    extents = np.roll([0.1, 0.04, 0.06], axis)
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * extents + 0.5
+    kind, size, pose = fit_mesh(corners, "box")
+    assert kind == "box" and size == pytest.approx(tuple(extents))
+    np.testing.assert_allclose(pose[:3, 3], 0.5 + extents / 2)
+    _, size, _ = fit_mesh(corners, "sphere")
+    assert size == pytest.approx((0.03,)), "the middle extent is the diameter"
+    for kind, length in (("cylinder", 0.1), ("capsule", 0.05)):
+        _, size, pose = fit_mesh(corners, kind)
+        assert size == pytest.approx((0.025, length)), "caps are within the length"
+        np.testing.assert_allclose(np.abs(pose[:3, 2]), np.eye(3)[axis], atol=1e-12)  # along the longest extent
+        assert np.linalg.det(pose[:3, :3]) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="'cone' is not one of box"):
+        fit_mesh(corners, "cone")
+
+
+def test_meshes_are_read_scaled_and_chosen_by_link(tmp_path: Path) -> None:
+    import trimesh
+
+    trimesh.creation.box((1.0, 2.0, 4.0)).export(tmp_path / "a.stl")
+    text = LUMP.replace('<box size="0.1 0.2 0.3"/>', '<mesh filename="package://pkg/a.stl" scale="0.1 0.1 0.1"/>')
+    (tmp_path / "mesh.urdf").write_text(text)
+    robot = read_urdf(tmp_path / "mesh.urdf", keep="box", packages={"pkg": tmp_path})
+    (shape,) = robot.links["box"].shapes
+    assert shape.kind == "box" and shape.size == pytest.approx((0.1, 0.2, 0.4))
+    robot = read_urdf(tmp_path / "mesh.urdf", keep="box", packages={"pkg": tmp_path}, meshes={"b.x": "capsule"})
+    assert robot.links["box"].shapes[0].kind == "capsule"
+
+
+TWINS = """
+<robot name="twins">
+  <link name="base"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1"/></inertial>
+    <collision><geometry><box size="0.2 0.2 0.2"/></geometry></collision></link>
+  <joint name="a" type="revolute"><parent link="base"/><child link="upper"/><axis xyz="0 1 0"/>
+    <limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
+  <link name="upper"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1"/></inertial></link>
+  <joint name="b" type="revolute"><origin xyz="0.3 0 0"/><parent link="upper"/><child link="lower"/><axis xyz="0 1 0"/>
+    <limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
+  <link name="lower"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1"/></inertial>
+    <collision><origin xyz="0.18 0 0"/><geometry><cylinder radius="0.05" length="0.2"/></geometry></collision></link>
+</robot>
+"""
+
+
+def test_bodies_that_overlap_in_a_stance_do_not_collide(tmp_path: Path) -> None:
+    (tmp_path / "twins.urdf").write_text(TWINS)
+    robot = read_urdf(tmp_path / "twins.urdf")
+    assert overlaps(robot) == {}
+    folded = overlaps(robot, {"b": np.pi})
+    assert list(folded) == [("base", "lower")]
+    # folded back, the cylinder reaches from x = 0.3 - 0.15 + 0.05 m to 0.07 m; the box's face is at 0.1 m
+    assert folded["base", "lower"] == pytest.approx(0.03, abs=1e-4)
+    write_usd(robot, tmp_path / "twins.usda", filtered_pairs=folded)
+    stage = Usd.Stage.Open(str(tmp_path / "twins.usda"))
+    rel = UsdPhysics.FilteredPairsAPI(stage.GetPrimAtPath("/twins/base")).GetFilteredPairsRel()
+    assert [str(target) for target in rel.GetTargets()] == ["/twins/lower"]
+
+
+def test_cylinders_become_capsules_of_the_same_extents(tmp_path: Path) -> None:
+    (tmp_path / "twins.urdf").write_text(TWINS)
+    robot = read_urdf(tmp_path / "twins.urdf", replace_cylinders_with_capsules=True)
+    (shape,) = robot.links["lower"].shapes
+    assert shape.kind == "capsule" and shape.size == pytest.approx((0.05, 0.1))
+
+
+def test_the_command_line_tool_converts_and_reports(tmp_path: Path) -> None:
+    tool = Path(write_robots_file).with_name("urdf_to_usd.py")
+    urdf = SOURCES["unitree_go2"].path("unitree_go2")
+    command = [sys.executable, str(tool), str(urdf), str(tmp_path / "go2.usda")]
+    done = subprocess.run(
+        [*command, "--mesh", ".*_foot=sphere", "--stance", ".*_thigh_joint=0.8", ".*_calf_joint=-1.5"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "total mass 16.0850 kg" in done.stdout and "17 bodies, 19 shapes" in done.stdout
+    assert "self-collision: base and FL_thigh overlap by 11.6 mm" in done.stdout
+    assert "stance: root 0.311 m above the lowest foot" in done.stdout
+    assert read_usd(tmp_path / "go2.usda").bodies
+    for arguments, message in (
+        (["--mesh", "foot=cone"], "'cone' is not one of"),
+        (["--stance", "a=b"], "'b' is not an angle"),
+        ([], ""),
+    ):
+        bad = [*command, *arguments] if message else [sys.executable, str(tool), "nothing.urdf", "out.usda"]
+        done = subprocess.run(bad, capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and (message or "error: no URDF 'nothing.urdf'") in done.stderr
+
+
+def test_a_report_sets_both_side_by_side() -> None:
+    source = SOURCES["bdx"]
+    text = report(source.path("bdx"), DATA_DIR / "bdx" / "bdx.usda", {"left_knee": 2.0}, feet=".*_ankle")
+    assert "total mass 15.4000 kg" in text
+    assert "stance: outside the limits: left_knee" in text

@@ -3,6 +3,6 @@
 
 """Action bounds: the box that a policy commands, by joint name."""
 
-from .bounds import ActionBounds, BoundsError, available_bounds, resolve_bounds
+from .bounds import JOINT_LIMITS, ActionBounds, BoundsError, available_bounds, resolve_bounds
 
-__all__ = ["ActionBounds", "BoundsError", "available_bounds", "resolve_bounds"]
+__all__ = ["JOINT_LIMITS", "ActionBounds", "BoundsError", "available_bounds", "resolve_bounds"]

@@ -69,6 +69,38 @@ class ActionBounds:
         return cls(tuple(joint_names), (-float(limit),) * n, (float(limit),) * n, f"±{limit:g}")
 
     @classmethod
+    def from_joint_limits(
+        cls,
+        joint_names: Sequence[str],
+        limits: Sequence[tuple[float, float]],
+        default: Sequence[float],
+        scale: Sequence[float],
+    ) -> ActionBounds:
+        """Bounds with which a joint's target stays within its limits.
+
+        They are (limit - default pose) / action scale, joint by joint, and so in general not symmetric. Source: the
+        recipe of RSL-RL-SAC (arXiv:2605.24975).
+
+        Args:
+            joint_names: Names of the A joints.
+            limits: Lower and upper position limit of each joint [rad].
+            default: Position of each joint at action zero [rad].
+            scale: Position per unit of action [rad].
+
+        Raises:
+            BoundsError: If a joint has no limits, or its scale is not positive.
+        """
+        low, high = [], []
+        for name, (lower, upper), middle, factor in zip(joint_names, limits, default, scale, strict=True):
+            if not (math.isfinite(lower) and math.isfinite(upper)):
+                raise BoundsError(f"joint '{name}' has no position limits; give bounds as ±X or as a file")
+            if not factor > 0.0:
+                raise BoundsError(f"joint '{name}': action scale {factor} is not positive")
+            low.append((lower - middle) / factor)
+            high.append((upper - middle) / factor)
+        return cls(tuple(joint_names), tuple(low), tuple(high), "joint limits")
+
+    @classmethod
     def from_yaml(cls, path: str | os.PathLike) -> ActionBounds:
         """Read a bounds file.
 
@@ -161,6 +193,10 @@ class ActionBounds:
             high=tuple(factor * x for x in self.high),
             source=f"{self.source} × {factor:g}".strip(),
         )
+
+
+JOINT_LIMITS = "joint-limits"
+"""What to give in place of a file's name for bounds from the robot's own joint limits."""
 
 
 def available_bounds() -> list[str]:

@@ -27,6 +27,8 @@ class QEnsemble(nn.Module):
         activation: Name of the activation, as rsl_rl knows it.
         layer_norm: Whether hidden layers are normalised before their activation.
         n_critics: Number of Q-functions C.
+        init_output_scale: Factor on the initial weights and biases of the last layer. Zero starts with Q = 0, so that
+            the actor does not climb what is only the networks' initialisation.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class QEnsemble(nn.Module):
         activation: str = "elu",
         layer_norm: bool = True,
         n_critics: int = 2,
+        init_output_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.n_critics = n_critics
@@ -49,6 +52,9 @@ class QEnsemble(nn.Module):
             limit = 1.0 / math.sqrt(fan_in)
             self.weights.append(nn.Parameter(torch.empty(n_critics, fan_in, fan_out).uniform_(-limit, limit)))
             self.biases.append(nn.Parameter(torch.empty(n_critics, 1, fan_out).uniform_(-limit, limit)))
+        with torch.no_grad():
+            self.weights[-1] *= init_output_scale
+            self.biases[-1] *= init_output_scale
         if layer_norm:
             for width in hidden_dims:
                 self.norm_weights.append(nn.Parameter(torch.ones(n_critics, 1, width)))

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from rsl_rl.env import VecEnv
+
+from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsError, resolve_bounds
 
 
 def action_joint_names(env: VecEnv) -> list[str]:
@@ -33,3 +38,51 @@ def action_joint_names(env: VecEnv) -> list[str]:
         else:
             joints += [f"{name}[{i}]" for i in range(term.action_dim)]
     return joints
+
+
+def action_bounds(env: VecEnv, spec: str | float, scale: float = 1.0) -> ActionBounds:
+    """Bounds for the actions of an environment.
+
+    Args:
+        env: The environment, as rsl_rl's runner sees it.
+        spec: ``joint-limits`` for what keeps the joints' targets within the robot's soft limits, or what
+            :func:`~isaaclab_offpolicy.action_bounds.resolve_bounds` takes.
+        scale: Factor on the bounds.
+
+    Returns:
+        The bounds in the order of the actions.
+
+    Raises:
+        BoundsError: If they cannot be found, or do not fit the environment.
+    """
+    if spec != JOINT_LIMITS:
+        return resolve_bounds(spec, action_joint_names(env), scale)
+    unwrapped: Any = getattr(env, "unwrapped", env)
+    manager = getattr(unwrapped, "action_manager", None)
+    if manager is None:
+        raise BoundsError(f"'{JOINT_LIMITS}' needs an environment with an action manager")
+    names: list[str] = []
+    limits: list[tuple[float, float]] = []
+    default: list[float] = []
+    factors: list[float] = []
+    for term_name in manager.active_terms:
+        term = manager.get_term(term_name)
+        joints = getattr(term.IO_descriptor, "joint_names", None)
+        if joints is None or type(term).__name__ != "JointPositionAction":
+            raise BoundsError(
+                f"'{JOINT_LIMITS}' needs joint position actions; action term '{term_name}' is a {type(term).__name__}"
+            )
+        asset = unwrapped.scene[term.cfg.asset_name]
+        soft = asset.data.soft_joint_pos_limits.torch[0].tolist()
+        index = [asset.joint_names.index(joint) for joint in joints]
+        names += joints
+        limits += [(soft[i][0], soft[i][1]) for i in index]
+        default += _per_joint(term.IO_descriptor.offset, len(joints))
+        factors += _per_joint(term.IO_descriptor.scale, len(joints))
+    return ActionBounds.from_joint_limits(names, limits, default, factors).scaled(scale)
+
+
+def _per_joint(value: Any, joints: int) -> list[float]:
+    """A number for each joint out of a number, a list, or a tensor [N, A] of an action term."""
+    values = torch.as_tensor(value, dtype=torch.float64)
+    return [values.item()] * joints if values.numel() == 1 else values.reshape(-1, joints)[0].tolist()

@@ -58,6 +58,9 @@ class SacCriticCfg(RslRlMLPModelCfg):
     n_critics: int = 2
     """Number of Q-functions."""
 
+    init_output_scale: float = 1.0
+    """Factor on the initial weights and biases of the last layer; zero starts with Q = 0."""
+
 
 @configclass
 class SacAlgorithmCfg:
@@ -69,7 +72,7 @@ class SacAlgorithmCfg:
     class_name: str = "isaaclab_offpolicy.algorithms:SAC"
 
     action_bounds: str | float = MISSING  # type: ignore[assignment]
-    """Bounds of the actions: name of a shipped file, path of a file, or X for ±X [policy units]."""
+    """Bounds of the actions: name of a shipped file, path of a file, X for ±X [policy units], or ``joint-limits``."""
 
     action_bounds_scale: float = 1.0
     """Factor on the bounds. The published recipe takes 1.25 on rough terrain."""
@@ -124,6 +127,9 @@ class SacAlgorithmCfg:
 
     weight_decay: float = 1.0e-4
     """Decoupled weight decay of actor and critics (optax's default, which the published results used)."""
+
+    q_aggregation: Literal["min", "mean"] = "min"
+    """What stands for the value of several critics: their minimum (clipped double Q-learning) or their mean."""
 
     max_grad_norm: float | None = None
     """Norm to which gradients are clipped; None does not clip."""

@@ -18,11 +18,11 @@ from rsl_rl.utils import resolve_class, resolve_obs_groups
 from tensordict import TensorDict
 from torch import nn
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, resolve_bounds
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
-from .environment import action_joint_names
+from .environment import action_bounds
 from .exploration import HeldNoise
 from .replay_buffer import ReplayBatch, ReplayBuffer
 from .temperature import EntropyCoef
@@ -62,6 +62,8 @@ class SAC:
         schedule: ``"constant"`` or ``"linear"``.
         schedule_steps: Transitions over which a linear schedule falls, counted anew when a training is resumed.
         weight_decay: Decoupled weight decay of AdamW on actor and critics (optax's default, 1e-4).
+        q_aggregation: What stands for the value of several critics: their ``"min"`` (clipped double Q-learning,
+            Fujimoto et al. 2018) or their ``"mean"``.
         max_grad_norm: Norm to which gradients are clipped; None does not clip.
         noise_hold: Vector steps for which exploration noise is held.
         device: Device of the learner.
@@ -89,6 +91,7 @@ class SAC:
         schedule: str = "constant",
         schedule_steps: int = 0,
         weight_decay: float = 1.0e-4,
+        q_aggregation: str = "min",
         max_grad_norm: float | None = None,
         noise_hold: int = 1,
         device: str = "cpu",
@@ -97,6 +100,8 @@ class SAC:
             raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
         if schedule not in ("constant", "linear"):
             raise ValueError(f"schedule is 'constant' or 'linear', not '{schedule}'")
+        if q_aggregation not in ("min", "mean"):
+            raise ValueError(f"q_aggregation is 'min' or 'mean', not '{q_aggregation}'")
         if min(train_freq, policy_delay, batch_size) < 1:
             raise ValueError("train_freq, policy_delay and batch_size must be at least 1")
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
@@ -130,6 +135,7 @@ class SAC:
         self.batch_size, self.learning_starts, self.train_freq = batch_size, learning_starts, train_freq
         self.replay_ratio, self.gradient_steps = replay_ratio, gradient_steps
         self.policy_delay, self.tau, self.max_grad_norm = policy_delay, tau, max_grad_norm
+        self.q_aggregation = q_aggregation
         self.schedule, self.schedule_steps = schedule, schedule_steps
         self.initial_learning_rate, self.final_learning_rate = learning_rate, learning_rate_end
         self.learning_rate = learning_rate
@@ -163,8 +169,7 @@ class SAC:
             raise ValueError("SAC trains on one device; start it without --distributed")
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
 
-        joint_names = action_joint_names(env)
-        bounds = resolve_bounds(alg_cfg.pop("action_bounds"), joint_names, alg_cfg.pop("action_bounds_scale", 1.0))
+        bounds = action_bounds(env, alg_cfg.pop("action_bounds"), alg_cfg.pop("action_bounds_scale", 1.0))
         print(_describe(bounds))
         actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
         actor: MLPModel = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg)
@@ -417,7 +422,7 @@ class SAC:
         """One gradient step of both critics, and one step of the targets towards them."""
         with torch.no_grad():
             next_action, next_log_prob = self.distribution.rsample_unit(self.actor.mlp(actor_next_obs))
-            next_q = self.critic_target(next_obs, next_action).amin(dim=0)
+            next_q = self._aggregate(self.critic_target(next_obs, next_action))
             target = batch.reward[i] + batch.discount[i] * (next_q - self.entropy_coef() * next_log_prob)
         q = self.critic(obs, batch.action[i])
         td_error = q - target
@@ -434,7 +439,7 @@ class SAC:
     def _update_actor(self, obs: torch.Tensor, critic_obs: torch.Tensor) -> None:
         """One gradient step of the actor and of the temperature."""
         action, log_prob = self.distribution.rsample_unit(self.actor.mlp(obs))
-        q = self.critic(critic_obs, action).amin(dim=0)
+        q = self._aggregate(self.critic(critic_obs, action))
         loss = (self.entropy_coef() * log_prob - q).mean()
         # only the actor's gradients are computed, not the critics'
         self._step(self.actor_optimizer, self.actor_parameters, loss)
@@ -444,6 +449,10 @@ class SAC:
             entropy_loss = self.entropy_coef.loss(log_prob, self.target_entropy)
             self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), entropy_loss, clip=False)
             self._metrics.add("temperature", entropy_loss.detach())
+
+    def _aggregate(self, q: torch.Tensor) -> torch.Tensor:
+        """One value out of those of all critics, shapes [C, B] and [B]."""
+        return q.amin(dim=0) if self.q_aggregation == "min" else q.mean(dim=0)
 
     def _step(
         self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], loss: torch.Tensor, clip: bool = True

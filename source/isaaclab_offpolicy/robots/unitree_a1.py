@@ -7,18 +7,11 @@ Masses, inertias, limits and collision shapes come from Unitree's public URDF (s
 actuators and initial pose are those of Isaac Lab's ``UNITREE_A1_CFG``, so that results compare.
 """
 
-from isaaclab.utils import replace
 from isaaclab_assets.robots.unitree import UNITREE_A1_CFG as ISAACLAB_UNITREE_A1_CFG
 
-from . import DATA_DIR
+from . import offline, one_joint_order
 
-UNITREE_A1_CFG = replace(
-    ISAACLAB_UNITREE_A1_CFG,
-    spawn=replace(ISAACLAB_UNITREE_A1_CFG.spawn, usd_path=str(DATA_DIR / "unitree_a1" / "unitree_a1.usda")),
-    # PhysX's breadth-first order on every engine: all hips, all thighs, all calves. Newton's own is leg by leg.
-    joint_ordering="physx",
-    body_ordering="physx",
-)
+UNITREE_A1_CFG = offline(ISAACLAB_UNITREE_A1_CFG, "unitree_a1")
 """Unitree A1 from the USD that ships with the package.
 
 Actuators: Isaac Lab's DC motor, stiffness 25 N·m/rad, damping 0.5 N·m·s/rad, 33.5 N·m, 21 rad/s (the URDF's effort and
@@ -26,5 +19,5 @@ velocity limits). Initial pose: trunk at 0.42 m, hips ±0.1 rad, front thighs 0.
 -1.5 rad.
 """
 
-UNITREE_A1_NUCLEUS_CFG = replace(ISAACLAB_UNITREE_A1_CFG, joint_ordering="physx", body_ordering="physx")
+UNITREE_A1_NUCLEUS_CFG = one_joint_order(ISAACLAB_UNITREE_A1_CFG)
 """Unitree A1 from NVIDIA's asset server, with the same joint order."""

@@ -5,7 +5,8 @@
 
 Flat: every rigid body is a direct child of the robot's prim, so that Isaac Lab's stock paths
 (``{ENV_REGEX_NS}/Robot/[^/]*`` of the contact sensor, ``{ENV_REGEX_NS}/Robot/trunk`` of the height scanner) find them.
-Small: shapes are the URDF's collision primitives; visual meshes are left out and the colliders are what one sees.
+Small: shapes are the URDF's collision primitives; visual meshes are left out and the colliders are what one sees. A
+collision mesh becomes a primitive of its extents.
 
 Links behind fixed joints are merged into their parent with mass, centre of mass, inertia and colliders, unless they
 are to be kept as bodies of their own (the feet, whose contacts are sensed).
@@ -17,20 +18,25 @@ are to be kept as bodies of their own (the feet, whose contacts are sensed).
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 MARKER_EXTENT = 2.0e-3
 """Collision shapes not larger than this [m] in any direction mark a frame; they are not written."""
 
-PLACEHOLDER_MASS = 1.0e-9
-"""Links at or below this mass [kg] have no inertia of their own."""
+PLACEHOLDER_MASS = 1.0e-5
+"""A root link at or below this mass [kg] only marks the floating base (Go1's has 1e-6 kg)."""
+
+PRIMITIVES = ("box", "sphere", "cylinder", "capsule")
+"""Shapes that the engines have, and that a mesh may be replaced by."""
 
 
 @dataclass
@@ -127,27 +133,52 @@ def transform(xyz: Iterable[float], rpy: Iterable[float]) -> np.ndarray:
     return pose
 
 
-def read_urdf(path: str | Path, keep: str = ".*foot.*", drop: str = "") -> Robot:
+def read_urdf(
+    path: str | Path,
+    keep: str = ".*foot.*",
+    drop: str = "",
+    meshes: Mapping[str, str] | None = None,
+    packages: Mapping[str, str | Path] | None = None,
+    replace_cylinders_with_capsules: bool = False,
+) -> Robot:
     """Read a URDF and merge its fixed links.
 
     Args:
         path: The URDF file.
         keep: Links behind fixed joints whose name matches this regular expression (whole name, any case) stay bodies.
         drop: Links that match this one lose their collision shapes; their mass is merged all the same.
+        meshes: Which primitive takes the place of the collision meshes of links whose name matches a regular
+            expression; the first that matches counts, and a box where none does. See :func:`fit_mesh`.
+        packages: Folders of ROS packages, for ``package://NAME/…``. A package that is not named here is looked for
+            among the folders above the URDF.
+        replace_cylinders_with_capsules: Whether cylinders become capsules of the same extents, which roll over edges
+            and are cheaper to collide; Isaac Lab's importer has an option of this name.
 
     Returns:
         The robot with the remaining links and joints. A root without mass gives way to its only child.
 
     Raises:
-        ValueError: If the tree is not one tree, or a joint's or a shape's type is not supported.
+        ValueError: If the file is not a URDF, the tree is not one tree, a mesh is missing, or a joint's or a shape's
+            type is not supported.
     """
-    tree = ElementTree.parse(path).getroot()
+    path = Path(path)
+    try:
+        tree = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{path}: not XML: {error}") from None
+    if tree.tag != "robot":
+        raise ValueError(f"{path}: not a URDF: its root is <{tree.tag}>, not <robot>")
+
+    def fit(link: str, uri: str, scale: Sequence[float]) -> tuple[str, tuple[float, ...], np.ndarray]:
+        kind = next((k for pattern, k in (meshes or {}).items() if re.fullmatch(pattern, link, re.IGNORECASE)), "box")
+        return fit_mesh(_read_vertices(_locate(uri, path, packages or {})) * np.asarray(scale), kind)
+
     colors = {
         m.get("name"): tuple(_floats(c.get("rgba"), 4)[:3])
         for m in tree.findall("material")
         if (c := m.find("color")) is not None
     }
-    links = {e.get("name", ""): _read_link(e, colors) for e in tree.findall("link")}
+    links = {e.get("name", ""): _read_link(e, colors, fit) for e in tree.findall("link")}
     joints = [_read_joint(e) for e in tree.findall("joint")]
     children = {joint.child for joint in joints}
     roots = [name for name in links if name not in children]
@@ -159,6 +190,10 @@ def read_urdf(path: str | Path, keep: str = ".*foot.*", drop: str = "") -> Robot
     for name, link in links.items():
         if drop and re.fullmatch(drop, name, re.IGNORECASE):
             link.shapes = []
+    if replace_cylinders_with_capsules:
+        for shape in (shape for link in links.values() for shape in link.shapes if shape.kind == "cylinder"):
+            radius, length = shape.size
+            shape.kind, shape.size = "capsule", (radius, max(length - 2.0 * radius, 0.0))
     robot = Robot(tree.get("name", "robot"), roots[0], links, joints)
     _merge_fixed(robot, keep)
     return robot
@@ -178,7 +213,60 @@ def _origin(element: ElementTree.Element) -> np.ndarray:
     return transform(_floats(origin.get("xyz"), 3), _floats(origin.get("rpy"), 3))
 
 
-def _read_link(element: ElementTree.Element, colors: dict) -> Link:
+def _locate(uri: str, urdf: Path, packages: Mapping[str, str | Path]) -> Path:
+    """Path of a mesh."""
+    if not uri.startswith("package://"):
+        path = urdf.parent / uri.removeprefix("file://")
+    else:
+        package, _, rest = uri.removeprefix("package://").partition("/")
+        folder = packages.get(package) or next((p for p in urdf.absolute().parents if p.name == package), None)
+        if folder is None:
+            raise ValueError(f"mesh '{uri}': where is the package '{package}'?")
+        path = Path(folder) / rest
+    if not path.is_file():
+        raise ValueError(f"mesh '{uri}': no file '{path}'")
+    return path
+
+
+def _read_vertices(path: Path) -> np.ndarray:
+    """Vertices of a mesh [m], shape (V, 3)."""
+    import trimesh
+
+    return np.asarray(trimesh.load(path, force="mesh").vertices)  # type: ignore[union-attr]
+
+
+def fit_mesh(vertices: np.ndarray, kind: str) -> tuple[str, tuple[float, ...], np.ndarray]:
+    """A primitive with the extents of a mesh, along the mesh's axes.
+
+    A box has the mesh's extents. A sphere has the middle one as its diameter. A capsule and a cylinder lie along the
+    longest one, with the mean of the other two as their diameter; a capsule's caps are within the length.
+
+    Args:
+        vertices: Vertices [m], shape (V, 3).
+        kind: ``box``, ``sphere``, ``cylinder`` or ``capsule``.
+
+    Returns:
+        Kind and size as of :class:`Shape`, and the pose in the mesh's frame, shape (4, 4).
+    """
+    if kind not in PRIMITIVES:
+        raise ValueError(f"'{kind}' is not one of {', '.join(PRIMITIVES)}")
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    extents = high - low
+    pose = np.eye(4)
+    pose[:3, 3] = (low + high) / 2
+    if kind == "box":
+        return kind, tuple(extents.tolist()), pose
+    if kind == "sphere":
+        return kind, (float(np.median(extents)) / 2,), pose
+    axis = int(np.argmax(extents))
+    # a cyclic permutation of the axes that makes the longest one z
+    pose[:3, :3] = np.roll(np.eye(3), 2 - axis, axis=1)
+    radius = float(np.delete(extents, axis).mean()) / 2
+    length = float(extents[axis]) - (2 * radius if kind == "capsule" else 0.0)
+    return kind, (radius, max(length, 0.0)), pose
+
+
+def _read_link(element: ElementTree.Element, colors: dict, fit: Callable) -> Link:
     link = Link(element.get("name", ""))
     inertial = element.find("inertial")
     if inertial is not None:
@@ -200,29 +288,33 @@ def _read_link(element: ElementTree.Element, colors: dict) -> Link:
         named = colors.get(visual_material.get("name"))
         color = tuple(_floats(inline.get("rgba"), 4)[:3]) if inline is not None else named or color
     for collision in element.findall("collision"):
-        shape = _read_shape(collision, color)
+        shape = _read_shape(collision, color, lambda uri, scale: fit(link.name, uri, scale))
         if shape is not None:
             link.shapes.append(shape)
     return link
 
 
-def _read_shape(collision: ElementTree.Element, color: tuple[float, float, float]) -> Shape | None:
+def _read_shape(collision: ElementTree.Element, color: tuple[float, float, float], fit: Callable) -> Shape | None:
     geometry = collision.find("geometry")
     primitive = geometry[0] if geometry is not None and len(geometry) else None
     if primitive is None:
         return None
-    if primitive.tag == "box":
-        size: tuple[float, ...] = tuple(_floats(primitive.get("size"), 3))
-        extent = max(size)
-    elif primitive.tag == "sphere":
+    kind, pose = primitive.tag, _origin(collision)
+    size: tuple[float, ...]
+    if kind == "mesh":
+        scale = _floats(primitive.get("scale"), 3) if primitive.get("scale") else [1.0] * 3
+        kind, size, local = fit(primitive.get("filename", ""), scale)
+        pose = pose @ local
+    elif kind == "box":
+        size = tuple(_floats(primitive.get("size"), 3))
+    elif kind == "sphere":
         size = (float(primitive.get("radius", 0.0)),)
-        extent = 2.0 * size[0]
-    elif primitive.tag in ("cylinder", "capsule"):
+    elif kind in ("cylinder", "capsule"):
         size = (float(primitive.get("radius", 0.0)), float(primitive.get("length", 0.0)))
-        extent = max(2.0 * size[0], size[1])
     else:
-        raise ValueError(f"collision shape <{primitive.tag}> is not a primitive: replace it in the URDF, or drop it")
-    return Shape(primitive.tag, size, _origin(collision), color) if extent > MARKER_EXTENT else None
+        raise ValueError(f"collision shape <{kind}> is not supported")
+    extent = max(size) if kind == "box" else max((2.0 * size[0], *size[1:]))
+    return Shape(kind, size, pose, color) if extent > MARKER_EXTENT else None
 
 
 def _read_joint(element: ElementTree.Element) -> Joint:
@@ -232,13 +324,15 @@ def _read_joint(element: ElementTree.Element) -> Joint:
     parent, child, axis, limit = (element.find(tag) for tag in ("parent", "child", "axis", "limit"))
     assert parent is not None and child is not None
     direction = np.array(_floats(axis.get("xyz"), 3)) if axis is not None else np.array([1.0, 0.0, 0.0])
+    if kind != "fixed" and not direction.any():
+        raise ValueError(f"joint '{element.get('name')}': its axis is zero")
     joint = Joint(
         element.get("name", ""),
         kind,
         parent.get("link", ""),
         child.get("link", ""),
         _origin(element),
-        direction / np.linalg.norm(direction),
+        direction / (np.linalg.norm(direction) or 1.0),
     )
     if limit is not None:
         joint.effort = float(limit.get("effort", 0.0))
@@ -295,13 +389,77 @@ def _absorb(parent: Link, child: Link, pose: np.ndarray) -> None:
         parent.shapes.append(Shape(shape.kind, shape.size, pose @ shape.pose, shape.color))
 
 
-def write_usd(robot: Robot, path: str | Path, comment: str = "") -> None:
+def link_poses(robot: Robot, stance: Mapping[str, float] | None = None) -> dict[str, np.ndarray]:
+    """Poses of all links in the root's frame.
+
+    Args:
+        robot: The robot.
+        stance: Joint positions [rad] by regular expressions of joint names, as in Isaac Lab's initial states; joints
+            that match none are at zero.
+
+    Returns:
+        Homogeneous transforms, shape (4, 4) each; parents come before their children.
+    """
+    poses = {robot.root: np.eye(4)}
+    pending = list(robot.joints)
+    while pending:
+        joint = next(j for j in pending if j.parent in poses)
+        angle = next((a for pattern, a in (stance or {}).items() if re.fullmatch(pattern, joint.name)), 0.0)
+        motion = np.eye(4)
+        if joint.kind != "fixed" and angle:
+            x, y, z = joint.axis
+            cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+            # Rodrigues' formula
+            motion[:3, :3] += math.sin(angle) * cross + (1.0 - math.cos(angle)) * cross @ cross
+        poses[joint.child] = poses[joint.parent] @ joint.pose @ motion
+        pending.remove(joint)
+    return poses
+
+
+def overlaps(robot: Robot, stance: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:
+    """Pairs of bodies whose shapes overlap in a stance, other than neighbours in the tree, which engines never collide.
+
+    Args:
+        robot: The robot.
+        stance: Joint positions, as of :func:`link_poses`.
+
+    Returns:
+        The depth of the deepest overlap [m] of each pair.
+    """
+    import coal  # pyright: ignore[reportMissingImports] - it is installed beside site-packages, by cmeel
+
+    shapes: dict[str, list[tuple[Any, Any]]] = {}
+    for name, pose in link_poses(robot, stance).items():
+        shapes[name] = []
+        for shape in robot.links[name].shapes:
+            geometry = {"box": coal.Box, "sphere": coal.Sphere, "cylinder": coal.Cylinder, "capsule": coal.Capsule}
+            world = pose @ shape.pose
+            shapes[name].append((geometry[shape.kind](*shape.size), coal.Transform3s(world[:3, :3], world[:3, 3])))
+    neighbours = {frozenset((joint.parent, joint.child)) for joint in robot.joints}
+    result: dict[tuple[str, str], float] = {}
+    for first, second in itertools.combinations(shapes, 2):
+        if frozenset((first, second)) in neighbours:
+            continue
+        distances = [
+            coal.distance(*a, *b, coal.DistanceRequest(), coal.DistanceResult())
+            for a, b in itertools.product(shapes[first], shapes[second])
+        ]
+        if distances and min(distances) < 0.0:
+            result[first, second] = -min(distances)
+    return result
+
+
+def write_usd(
+    robot: Robot, path: str | Path, comment: str = "", filtered_pairs: Iterable[tuple[str, str]] = ()
+) -> None:
     """Write the robot as a USD with flat bodies.
 
     Args:
         robot: The robot.
         path: File to write; ``.usda`` gives text.
         comment: Provenance, stored as the layer's comment.
+        filtered_pairs: Pairs of bodies that do not collide with each other, such as those of :func:`overlaps`: where
+            simple shapes overlap in every stance, self-collisions would tear the robot apart.
     """
     from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
@@ -326,18 +484,10 @@ def write_usd(robot: Robot, path: str | Path, comment: str = "") -> None:
         prim.AddTranslateOp().Set(Gf.Vec3d(*pose[:3, 3].tolist()))
         prim.AddOrientOp().Set(quaternion(pose[:3, :3]))
 
-    # world poses at zero joint positions, parents first
-    poses = {robot.root: np.eye(4)}
-    pending = list(robot.joints)
-    while pending:
-        joint = next(j for j in pending if j.parent in poses)
-        poses[joint.child] = poses[joint.parent] @ joint.pose
-        pending.remove(joint)
-
-    for name in poses:
+    for name, pose in link_poses(robot).items():
         link = robot.links[name]
         body = UsdGeom.Xform.Define(stage, f"{base}/{name}")
-        place(body, poses[name])
+        place(body, pose)
         UsdPhysics.RigidBodyAPI.Apply(body.GetPrim())
         mass = UsdPhysics.MassAPI.Apply(body.GetPrim())
         moments, axes = np.linalg.eigh(link.inertia)
@@ -354,6 +504,10 @@ def write_usd(robot: Robot, path: str | Path, comment: str = "") -> None:
                 prim.AddScaleOp().Set(Gf.Vec3f(*shape.size))
             prim.CreateDisplayColorAttr([Gf.Vec3f(*shape.color)])
             UsdPhysics.CollisionAPI.Apply(prim.GetPrim())
+
+    for first, second in filtered_pairs:
+        pairs = UsdPhysics.FilteredPairsAPI.Apply(stage.GetPrimAtPath(f"{base}/{first}"))
+        pairs.CreateFilteredPairsRel().AddTarget(f"{base}/{second}")
 
     UsdGeom.Scope.Define(stage, f"{base}/joints")
     for joint in robot.joints:

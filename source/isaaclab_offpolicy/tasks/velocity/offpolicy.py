@@ -27,7 +27,9 @@ DIFFERENCES = (
 """What :func:`adapt` changes, for people. Rewards, observations, commands, terrains and curriculum are Isaac Lab's."""
 
 
-def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_robot: ArticulationCfg) -> None:
+def adapt(
+    cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_robot: ArticulationCfg | None = None
+) -> None:
     """Make one of Isaac Lab's velocity tasks fit for off-policy learning and for a machine without Isaac Sim.
 
     Call it last in ``__post_init__``.
@@ -35,7 +37,7 @@ def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_ro
     Args:
         cfg: The task's configuration, changed in place.
         robot: The robot from the package's own USD.
-        nucleus_robot: The same robot from NVIDIA's asset server.
+        nucleus_robot: The same robot from NVIDIA's asset server, if it has it.
     """
     # off-policy learning
     cfg.compute_final_obs = True
@@ -44,7 +46,7 @@ def adapt(cfg: LocomotionVelocityRoughEnvCfg, robot: ArticulationCfg, nucleus_ro
     # scene
     prim_path = "{ENV_REGEX_NS}/Robot"
     cfg.scene.robot = _alternatives(
-        default=replace(robot, prim_path=prim_path), nucleus=replace(nucleus_robot, prim_path=prim_path)
+        default=replace(robot, prim_path=prim_path), nucleus=replace(nucleus_robot or robot, prim_path=prim_path)
     )
     terrain = cfg.scene.terrain
     if terrain.terrain_type == "plane":

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 from isaaclab.utils import configclass
-from isaaclab_tasks.contrib.velocity.config.a1.flat_env_cfg import UnitreeA1FlatEnvCfg as IsaacLabUnitreeA1FlatEnvCfg
+from isaaclab_tasks.contrib.velocity.config.a1 import flat_env_cfg as isaaclab_cfg
 
 from isaaclab_offpolicy.robots.unitree_a1 import UNITREE_A1_CFG, UNITREE_A1_NUCLEUS_CFG
 from isaaclab_offpolicy.tasks.velocity.offpolicy import adapt
 
 
 @configclass
-class UnitreeA1FlatEnvCfg(IsaacLabUnitreeA1FlatEnvCfg):
+class UnitreeA1FlatEnvCfg(isaaclab_cfg.UnitreeA1FlatEnvCfg):
     """Unitree A1 on flat ground: Isaac Lab's own task, adapted."""
 
     def __post_init__(self):

@@ -3,53 +3,44 @@
 
 from isaaclab.utils import configclass
 
-from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg, SquashedGaussianDistributionCfg
+from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import FlatSACRunnerCfg, RoughSACRunnerCfg, fit_to_cpu
 
 
 @configclass
-class UnitreeA1FlatSACRunnerCfg(SacRunnerCfg):
+class UnitreeA1FlatSACRunnerCfg(FlatSACRunnerCfg):
     """SAC for A1 on flat ground."""
 
     experiment_name: str = "unitree_a1_flat"
 
     def __post_init__(self):
+        super().__post_init__()
         self.algorithm.action_bounds = "unitree_a1"
 
 
 @configclass
 class UnitreeA1FlatSACCpuRunnerCfg(UnitreeA1FlatSACRunnerCfg):
-    """SAC for A1 on flat ground on a machine without a GPU, where gradient steps, not the simulation, take the time.
-
-    Smaller networks than the published ones (a gradient step takes 8 ms in place of 17 ms on two cores), three-step
-    returns and held noise as published for rough terrain, and an actor updated twice as often. Some 60 gradient steps a
-    second are a tenth of what the published hyperparameters were tuned with, so the targets follow four times as fast.
-    The actor starts at the default pose, as PPO's does. Measured in docs, "Results".
-    """
+    """The same on a machine without a GPU."""
 
     def __post_init__(self):
         super().__post_init__()
-        self.actor.hidden_dims = [128, 128, 128]
-        self.actor.distribution_cfg = SquashedGaussianDistributionCfg(
-            init_std=0.5, init_output_scale=0.01, init_at_zero=True
-        )
-        self.critic.hidden_dims = [256, 128, 128]
-        self.algorithm.tau = 0.01
-        self.algorithm.n_steps = 3
-        self.algorithm.train_freq = 4
-        self.algorithm.noise_hold = 10
-        self.algorithm.policy_delay = 4
+        fit_to_cpu(self)
 
 
 @configclass
-class UnitreeA1RoughSACRunnerCfg(SacRunnerCfg):
-    """SAC for A1 on rough terrain: held noise, three-step returns and wider bounds, as published for ANYmal-C."""
+class UnitreeA1RoughSACRunnerCfg(RoughSACRunnerCfg):
+    """SAC for A1 on rough terrain."""
 
     experiment_name: str = "unitree_a1_rough"
-    max_iterations: int = 2000
 
     def __post_init__(self):
+        super().__post_init__()
         self.algorithm.action_bounds = "unitree_a1"
-        self.algorithm.action_bounds_scale = 1.25
-        self.algorithm.train_freq = 10
-        self.algorithm.noise_hold = 10
-        self.algorithm.n_steps = 3
+
+
+@configclass
+class UnitreeA1RoughSACCpuRunnerCfg(UnitreeA1RoughSACRunnerCfg):
+    """The same on a machine without a GPU."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        fit_to_cpu(self)

@@ -1,0 +1,2 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from isaaclab.utils import configclass
+
+from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import FlatSACRunnerCfg, RoughSACRunnerCfg, fit_to_cpu
+
+
+@configclass
+class UnitreeGo1FlatSACRunnerCfg(FlatSACRunnerCfg):
+    """SAC for Go1 on flat ground."""
+
+    experiment_name: str = "unitree_go1_flat"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.algorithm.action_bounds = "unitree_a1"
+
+
+@configclass
+class UnitreeGo1FlatSACCpuRunnerCfg(UnitreeGo1FlatSACRunnerCfg):
+    """The same on a machine without a GPU."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        fit_to_cpu(self)
+
+
+@configclass
+class UnitreeGo1RoughSACRunnerCfg(RoughSACRunnerCfg):
+    """SAC for Go1 on rough terrain."""
+
+    experiment_name: str = "unitree_go1_rough"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.algorithm.action_bounds = "unitree_a1"
+
+
+@configclass
+class UnitreeGo1RoughSACCpuRunnerCfg(UnitreeGo1RoughSACRunnerCfg):
+    """The same on a machine without a GPU."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        fit_to_cpu(self)

@@ -1,0 +1,18 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from isaaclab.utils import configclass
+from isaaclab_tasks.core.velocity.config.go2 import rough_env_cfg as isaaclab_cfg
+
+from isaaclab_offpolicy.robots.unitree_go2 import UNITREE_GO2_CFG, UNITREE_GO2_NUCLEUS_CFG
+from isaaclab_offpolicy.tasks.velocity.offpolicy import adapt
+
+
+@configclass
+class UnitreeGo2RoughEnvCfg(isaaclab_cfg.UnitreeGo2RoughEnvCfg):
+    """Unitree Go2 on rough terrain: Isaac Lab's own task, adapted."""
+
+    def __post_init__(self):
+        super().__post_init__()
+
+        adapt(self, UNITREE_GO2_CFG, UNITREE_GO2_NUCLEUS_CFG)

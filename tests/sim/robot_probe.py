@@ -1,0 +1,139 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Looks at a robot as an engine has it, and exercises its task: ENGINE TASK OUT.npz, in a process of its own.
+
+Written are the bodies' mass properties, the joints' limits, body poses in random joint positions, the first steps of a
+fixed motion, what 150 steps of zero and 200 steps of random action do, and how short trainings end.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import gymnasium as gym
+import numpy as np
+import torch
+from rsl_rl.runners import OnPolicyRunner
+
+from isaaclab.app import launch_simulation
+from isaaclab.cli import load_external_tasks
+from isaaclab.utils import to_dict
+from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
+from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
+
+NUM_ENVS = 20
+POSES_PER_ENV = 5
+
+
+def main() -> None:
+    engine, task, out = sys.argv[1:4]
+    load_external_tasks()
+    cfg = parse_env_cfg(task, device="cpu", num_envs=NUM_ENVS, overrides=[f"physics={engine}"])
+    cfg.seed = 1
+    # the robot as it is, undisturbed
+    cfg.events.push_robot = cfg.events.add_base_mass = cfg.events.base_com = None
+    cfg.events.reset_robot_joints.params["position_range"] = (1.0, 1.0)
+    cfg.events.reset_base.params |= {"velocity_range": {}, "pose_range": {}}
+    generator = cfg.scene.terrain.terrain_generator
+    if generator is not None:
+        # every sub-terrain once
+        generator.num_rows, generator.num_cols = 1, len(generator.sub_terrains)
+    result = {}
+    with launch_simulation(cfg, {"device": "cpu"}):
+        env = gym.make(task, cfg=cfg)
+        env.reset()
+        unwrapped = env.unwrapped
+        robot, contacts = unwrapped.scene["robot"], unwrapped.scene["contact_forces"]
+        action_dim = unwrapped.action_manager.total_action_dim
+        result |= properties(robot)
+        result["sensed"] = np.array(contacts.body_names)
+        result["action_joints"] = np.array(unwrapped.action_manager.get_term("joint_pos").IO_descriptor.joint_names)
+        # a fixed motion in the air, the same for every engine
+        pattern = 0.5 * torch.sin(torch.arange(action_dim) * 1.7).expand(NUM_ENVS, -1)
+        root = robot.data.default_root_pose.torch.clone()
+        root[:, :3] += unwrapped.scene.env_origins
+        root[:, 2] += 1.0
+        robot.write_root_pose_to_sim_index(root_pose=root)
+        motion = []
+        for step in range(10):
+            env.step(pattern * np.sin(0.6 * (step + 1)))
+            motion.append(robot.data.joint_pos.torch[0].numpy().copy())
+        result["motion"] = np.stack(motion)
+        # zero action for 3 s
+        env.reset()
+        falls = 0
+        for _ in range(150):
+            _, _, terminated, _, _ = env.step(torch.zeros(NUM_ENVS, action_dim))
+            falls += int(terminated.sum())
+        result["falls"] = np.array(falls)
+        result["height"] = (robot.data.root_pos_w.torch - unwrapped.scene.env_origins)[:, 2].numpy()
+        result["forces"] = contacts.data.net_forces_w.torch[..., 2].mean(0).numpy()
+        # random actions within ±1
+        finite = True
+        torch.manual_seed(0)
+        for _ in range(200):
+            obs, reward, _, _, _ = env.step(2.0 * torch.rand(NUM_ENVS, action_dim) - 1.0)
+            finite = finite and bool(obs["policy"].isfinite().all() and reward.isfinite().all())
+        result["finite"], result["obs_dim"] = np.array(finite), np.array(obs["policy"].shape[-1])
+        result |= kinematics(unwrapped, robot)
+        for agent in ("rsl_rl_sac_cfg_entry_point", "rsl_rl_cfg_entry_point"):
+            result[agent] = np.array(train(env, task, agent))
+        env.close()
+    np.savez(out, **result)
+    print("RESULT", out)
+
+
+def properties(robot) -> dict[str, np.ndarray]:
+    """Names, mass properties and limits, of the first environment."""
+    data = robot.data
+    return {
+        "bodies": np.array(robot.body_names),
+        "joints": np.array(robot.joint_names),
+        "mass": data.body_mass.torch[0].numpy(),
+        "com": data.body_com_pos_b.torch[0].numpy(),
+        "com_quat": data.body_com_quat_b.torch[0].numpy(),
+        "inertia": data.body_inertia.torch[0].numpy().reshape(-1, 3, 3),
+        "limits": data.joint_pos_limits.torch[0].numpy(),
+    }
+
+
+def kinematics(env, robot) -> dict[str, np.ndarray]:
+    """Body poses in random joint positions, relative to the root body."""
+    limits = robot.data.joint_pos_limits.torch[0].clamp(-3.0, 3.0)
+    positions, poses = [], []
+    torch.manual_seed(1)
+    for _ in range(POSES_PER_ENV):
+        q = limits[:, 0] + torch.rand(NUM_ENVS, len(robot.joint_names)) * (limits[:, 1] - limits[:, 0])
+        root = robot.data.default_root_pose.torch.clone()
+        root[:, :3] += env.scene.env_origins
+        robot.write_root_pose_to_sim_index(root_pose=root)
+        robot.write_joint_position_to_sim_index(position=q)
+        env.sim.forward()
+        robot.update(0.0)
+        positions.append(robot.data.joint_pos.torch.numpy().copy())
+        poses.append(robot.data.body_link_pose_w.torch.numpy().copy())
+        np.testing.assert_allclose(positions[-1], q.numpy(), atol=1e-5)
+    return {"positions": np.concatenate(positions), "poses": np.concatenate(poses)}
+
+
+def train(env, task: str, agent: str) -> int:
+    """Train for two iterations; gives the iterations done."""
+    agent_cfg = load_cfg_from_registry(task, agent)
+    handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
+    agent_cfg.device = "cpu"
+    if hasattr(agent_cfg.algorithm, "buffer_size"):
+        agent_cfg.algorithm.buffer_size, agent_cfg.algorithm.learning_starts = 5000, 100
+        # small, since only that it runs is looked at
+        agent_cfg.actor.hidden_dims = agent_cfg.critic.hidden_dims = [32, 32]
+    runner = OnPolicyRunner(RslRlVecEnvWrapper(env), to_dict(agent_cfg), log_dir=None, device="cpu")
+    before = [p.detach().clone() for p in runner.alg.get_policy().parameters()]
+    runner.learn(2, init_at_random_ep_len=True)
+    after = list(runner.alg.get_policy().parameters())
+    assert all(p.isfinite().all() for p in after)
+    assert any(not torch.equal(p, q) for p, q in zip(before, after, strict=True)), "nothing was learned"
+    return runner.current_learning_iteration + 1
+
+
+if __name__ == "__main__":
+    main()

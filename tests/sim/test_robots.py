@@ -1,0 +1,116 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Every robot in every task on both engines."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pinocchio
+import pytest
+from commands import succeed
+from write_robots import SOURCES
+
+from isaaclab_offpolicy.robots.check import BodyProperties, UrdfModel
+
+ENGINES = ("ovphysx", "newton_mjwarp")
+TASK_NAMES = {
+    "unitree_a1": "Unitree-A1",
+    "unitree_go1": "Unitree-Go1",
+    "unitree_go2": "Unitree-Go2",
+    "anymal_b": "Anymal-B",
+    "anymal_c": "Anymal-C",
+    "bdx": "BDX",
+}
+FEET = {"bdx": ".*_ankle"}
+JOINTS = {
+    "unitree": [f"{leg}_{part}_joint" for part in ("hip", "thigh", "calf") for leg in ("FL", "FR", "RL", "RR")],
+    "anymal": [f"{leg}_{part}" for part in ("HAA", "HFE", "KFE") for leg in ("LF", "LH", "RF", "RH")],
+}
+
+Probe = Callable[[str, str, str], dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="session")
+def robot_probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    """Runs tests/sim/robot_probe.py, once for the same engine, terrain and robot."""
+    cwd = tmp_path_factory.mktemp("robots")
+
+    @cache
+    def run(engine: str, terrain: str, robot: str) -> dict[str, np.ndarray]:
+        out = cwd / f"{engine}_{terrain}_{robot}.npz"
+        task = f"Isaac-Velocity-{terrain}-{TASK_NAMES[robot]}-v0"
+        succeed([sys.executable, str(Path(__file__).parent / "robot_probe.py"), engine, task, str(out)], cwd)
+        return dict(np.load(out))
+
+    return run
+
+
+def rotation(quaternion: np.ndarray) -> np.ndarray:
+    """Rotation matrix of a quaternion (x, y, z, w)."""
+    x, y, z, w = (float(value) for value in quaternion)
+    return pinocchio.Quaternion(w, x, y, z).matrix()
+
+
+@pytest.mark.parametrize("robot", TASK_NAMES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_has_the_robot_of_the_urdf(robot_probe: Probe, engine: str, robot: str) -> None:
+    seen = robot_probe(engine, "Flat", robot)
+    names = [str(name) for name in seen["bodies"]]
+    urdf = UrdfModel(SOURCES[robot].path(robot), names)
+    # PhysX and Newton both report inertias along the body's axes
+    bodies = {
+        name: BodyProperties(float(seen["mass"][i]), seen["com"][i], seen["inertia"][i]) for i, name in enumerate(names)
+    }
+    difference = urdf.compare(bodies)
+    assert difference.total_mass < 1e-3 and difference.mass < 1e-3, "1 g"
+    assert difference.com < 1e-4, "0.1 mm"
+    assert difference.inertia < 0.01, "1 %"
+    joints = [str(name) for name in seen["joints"]]
+    assert sorted(joints) == sorted(urdf.joint_names)
+    np.testing.assert_allclose(seen["limits"], [urdf.limits(joint) for joint in joints], atol=1e-3)
+    assert len(seen["positions"]) == 100
+    for positions, poses in zip(seen["positions"], seen["poses"], strict=True):
+        reference = urdf.poses(dict(zip(joints, positions, strict=True)))
+        root = rotation(poses[0, 3:]).T
+        for name, pose in zip(names, poses, strict=True):
+            np.testing.assert_allclose(root @ (pose[:3] - poses[0, :3]), reference[name][:3, 3], atol=1e-4)
+            np.testing.assert_allclose(root @ rotation(pose[3:]), reference[name][:3, :3], atol=1e-3)
+
+
+@pytest.mark.parametrize("robot", TASK_NAMES)
+@pytest.mark.parametrize("terrain", ["Flat", "Rough"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_task_runs_stands_and_trains(robot_probe: Probe, engine: str, terrain: str, robot: str) -> None:
+    seen = robot_probe(engine, terrain, robot)
+    assert seen["finite"]
+    joints = [str(name) for name in seen["joints"]]
+    assert joints == [str(name) for name in seen["action_joints"]]
+    assert joints == JOINTS.get(robot.partition("_")[0], joints)
+    dof = len(joints)
+    # base velocities, gravity, command, joints' positions and velocities, last action, height scan
+    assert seen["obs_dim"] == 12 + 3 * dof + (187 if terrain == "Rough" else 0)
+    assert sorted(str(name) for name in seen["sensed"]) == sorted(str(name) for name in seen["bodies"])
+    # the task's own criterion of a fall: contact of the trunk, and for the biped of anything but its feet
+    assert seen["falls"] == 0, "stands for 3 s under zero action"
+    if terrain == "Flat":
+        feet = [i for i, name in enumerate(seen["sensed"]) if re.fullmatch(FEET.get(robot, ".*(foot|FOOT)"), str(name))]
+        weight = float(seen["mass"].sum()) * 9.81
+        assert seen["forces"][feet].sum() == pytest.approx(weight, rel=0.05), "the feet carry the robot"
+    assert seen["rsl_rl_sac_cfg_entry_point"] == 2 and seen["rsl_rl_cfg_entry_point"] == 2
+
+
+@pytest.mark.parametrize("robot", TASK_NAMES)
+def test_engines_agree_on_order_and_motion(robot_probe: Probe, robot: str) -> None:
+    ovphysx, newton = (robot_probe(engine, "Flat", robot) for engine in ENGINES)
+    for key in ("bodies", "joints"):
+        assert ovphysx[key].tolist() == newton[key].tolist()
+    # the same action in the air, 0.2 s; explicit and implicit integration of the same motors differ a little
+    assert np.abs(ovphysx["motion"]).max() > 0.1
+    np.testing.assert_allclose(ovphysx["motion"], newton["motion"], atol=0.05)

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import re
+
+import gymnasium as gym
+import pytest
+
+from isaaclab_tasks.utils import load_cfg_from_registry
+
+from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, available_bounds
+from isaaclab_offpolicy.cli.arguments import load_tasks
+from isaaclab_offpolicy.tasks.velocity.stock_tasks import add_sac_to_isaaclab_tasks
+
+ROBOTS = ("Unitree-A1", "Unitree-Go1", "Unitree-Go2", "Anymal-B", "Anymal-C", "BDX")
+TASKS = [f"Isaac-Velocity-{terrain}-{robot}-v0" for terrain in ("Flat", "Rough") for robot in ROBOTS]
+AGENTS = ("rsl_rl_cfg_entry_point", "rsl_rl_sac_cfg_entry_point", "rsl_rl_sac_cpu_cfg_entry_point")
+
+load_tasks()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_has_its_environment_and_agents(task: str) -> None:
+    env_cfg = load_cfg_from_registry(task, "env_cfg_entry_point")
+    assert env_cfg.compute_final_obs
+    ppo, sac, sac_cpu = (load_cfg_from_registry(task, agent) for agent in AGENTS)
+    name = task.removeprefix("Isaac-Velocity-").removesuffix("-v0")
+    terrain, _, robot = name.partition("-")
+    # one folder for all agents of a task, and none shared by two tasks
+    expected = f"{robot}_{terrain}".replace("-", "_").lower()
+    assert ppo.experiment_name == sac.experiment_name == sac_cpu.experiment_name == expected
+    assert sac.algorithm.action_bounds in available_bounds()
+    assert sac_cpu.algorithm.action_bounds == sac.algorithm.action_bounds
+    assert (sac.algorithm.n_steps, sac.algorithm.train_freq) == ((1, 1) if terrain == "Flat" else (3, 10))
+    assert sac.actor.hidden_dims == [512, 256, 128] and sac_cpu.actor.hidden_dims == [128, 128, 128]
+
+
+def test_isaaclabs_own_velocity_tasks_have_sac() -> None:
+    stock = {
+        task: spec.kwargs
+        for task, spec in gym.registry.items()
+        if ".velocity.config." in str((spec.kwargs or {}).get("env_cfg_entry_point"))
+        and str(spec.kwargs["env_cfg_entry_point"]).startswith("isaaclab_tasks.")
+    }
+    robots = {re.sub(r".*-(Flat|Rough)-", "", task) for task in stock}
+    assert robots >= {"AnymalD", "Spot", "H1", "G1", "Cassie", "Digit", "UnitreeGo2", "UnitreeA1", "AnymalC"}
+    assert all("rsl_rl_sac_cfg_entry_point" in kwargs for kwargs in stock.values())
+    assert add_sac_to_isaaclab_tasks() == [], "a second time there is nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("task", "bounds", "experiment", "train_freq"),
+    [
+        ("Isaac-Velocity-Rough-AnymalD", JOINT_LIMITS, "anymal_d_rough", 10),
+        ("Isaac-Velocity-Flat-G1", JOINT_LIMITS, "g1_flat", 1),
+        ("IsaacContrib-Velocity-Flat-Spot", JOINT_LIMITS, "spot_flat", 10),
+        ("IsaacContrib-Velocity-Rough-AnymalC", "anymal", "anymal_c_rough", 10),
+        ("Isaac-Velocity-Flat-UnitreeGo2", "unitree_a1", "unitree_go2_flat", 1),
+    ],
+)
+def test_sac_for_isaaclabs_own_tasks(task: str, bounds: str, experiment: str, train_freq: int) -> None:
+    cfg = load_cfg_from_registry(task, "rsl_rl_sac_cfg_entry_point")
+    assert cfg.algorithm.action_bounds == bounds
+    assert cfg.experiment_name == experiment
+    assert cfg.algorithm.train_freq == train_freq
+    assert cfg.algorithm.action_bounds_scale == (1.25 if train_freq == 10 and bounds != JOINT_LIMITS else 1.0)
+
+
+def test_the_biped_is_bounded_by_its_joint_limits() -> None:
+    from isaaclab_offpolicy.action_bounds import resolve_bounds
+    from isaaclab_offpolicy.robots.bdx import usd_path
+    from isaaclab_offpolicy.robots.check import read_usd
+
+    limits = read_usd(usd_path()).limits
+    soft = [((a + b) / 2 - 0.475 * (b - a), (a + b) / 2 + 0.475 * (b - a)) for a, b in limits.values()]
+    derived = ActionBounds.from_joint_limits(list(limits), soft, [0.0] * 14, [0.5] * 14)
+    shipped = resolve_bounds("bdx", list(limits))
+    assert shipped.low == pytest.approx(derived.low, abs=1e-3)
+    assert shipped.high == pytest.approx(derived.high, abs=1e-3)
+
+
+def test_another_biped_takes_the_place_of_ours(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from isaaclab_offpolicy.robots import DATA_DIR, bdx
+
+    text = (DATA_DIR / "bdx" / "bdx.usda").read_text()
+    # a body of another name, and a joint more, as an antenna would be
+    other = tmp_path / "other.usda"
+    other.write_text(text.replace("/bdx/base", "/bdx/pelvis").replace('def Xform "base"', 'def Xform "pelvis"'))
+    monkeypatch.setenv(bdx.USD_PATH_VARIABLE, str(other))
+    assert bdx.usd_path() == other
+    assert bdx.anatomy(other) == bdx.Anatomy("pelvis", ("left_ankle", "right_ankle"), ())
+    assert bdx.bdx_cfg(other).spawn.usd_path == str(other)
+    other.write_text(text.replace('"left_knee"', '"left_cap"'))
+    with pytest.raises(ValueError, match="joint 'left_knee' is missing"):
+        bdx.anatomy(other)
+    monkeypatch.setenv(bdx.USD_PATH_VARIABLE, str(tmp_path / "nothing.usd"))
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        bdx.usd_path()
