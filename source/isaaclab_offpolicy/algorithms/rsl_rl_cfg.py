@@ -86,6 +86,9 @@ class SacAlgorithmCfg:
     learning_starts: int = 2000
     """Transitions collected with uniform random actions before learning."""
 
+    actor_learning_starts: int = 0
+    """Transitions before the actor and the temperature are updated."""
+
     train_freq: int = 1
     """Vector steps between two rounds of learning."""
 
@@ -115,6 +118,9 @@ class SacAlgorithmCfg:
 
     learning_rate: float = 4.4689909625712413e-4
     """Learning rate of actor, critics and temperature."""
+
+    actor_learning_rate: float | None = None
+    """Learning rate of the actor, if it has one of its own."""
 
     learning_rate_end: float = 0.0
     """Learning rate at the end of a linear schedule."""

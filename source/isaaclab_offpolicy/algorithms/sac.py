@@ -49,6 +49,8 @@ class SAC:
         bounds: Bounds of the actions, in the order of the environment's joints.
         batch_size: Transitions per gradient step.
         learning_starts: Transitions collected with uniform random actions before learning.
+        actor_learning_starts: Transitions before the actor and the temperature are updated, so that the critics know
+            something before the actor climbs them.
         train_freq: Vector steps between two rounds of learning.
         replay_ratio: Gradient steps per transition; with it the number of environments does not change the algorithm.
         gradient_steps: Gradient steps per round instead, as in SB3. Exactly one of the two is given.
@@ -58,6 +60,7 @@ class SAC:
         target_entropy: Entropy of the unit action that a learned temperature aims at [nats]; ``"auto"`` is minus the
             number of joints.
         learning_rate: Learning rate of actor, critics and temperature.
+        actor_learning_rate: Learning rate of the actor, if it has one of its own; a schedule lets it fall as well.
         learning_rate_end: Learning rate at the end of a linear schedule.
         schedule: ``"constant"`` or ``"linear"``.
         schedule_steps: Transitions over which a linear schedule falls, counted anew when a training is resumed.
@@ -79,6 +82,7 @@ class SAC:
         bounds: ActionBounds,
         batch_size: int = 512,
         learning_starts: int = 2000,
+        actor_learning_starts: int = 0,
         train_freq: int = 1,
         replay_ratio: float | None = 32 / 1024,
         gradient_steps: int | None = None,
@@ -87,6 +91,7 @@ class SAC:
         ent_coef: str | float = "auto_0.00947178",
         target_entropy: str | float = "auto",
         learning_rate: float = 4.4689909625712413e-4,
+        actor_learning_rate: float | None = None,
         learning_rate_end: float = 0.0,
         schedule: str = "constant",
         schedule_steps: int = 0,
@@ -126,16 +131,18 @@ class SAC:
         self.actor_parameters: list[torch.Tensor] = [p for p in self.actor.parameters() if p.requires_grad]
         self.critic_parameters: list[torch.Tensor] = list(self.critic.parameters())
         self.target_parameters: list[torch.Tensor] = list(self.critic_target.parameters())
-        adamw: dict[str, Any] = {"lr": learning_rate, "weight_decay": weight_decay, "fused": fused}
-        self.actor_optimizer = torch.optim.AdamW(self.actor_parameters, **adamw)
-        self.critic_optimizer = torch.optim.AdamW(self.critic_parameters, **adamw)
+        adamw: dict[str, Any] = {"weight_decay": weight_decay, "fused": fused}
+        self.actor_learning_rate_factor = (actor_learning_rate or learning_rate) / learning_rate
+        actor_lr = self.actor_learning_rate_factor * learning_rate
+        self.actor_optimizer = torch.optim.AdamW(self.actor_parameters, lr=actor_lr, **adamw)
+        self.critic_optimizer = torch.optim.AdamW(self.critic_parameters, lr=learning_rate, **adamw)
         coef_parameters = list(self.entropy_coef.parameters())
         self.entropy_optimizer = torch.optim.Adam(coef_parameters, lr=learning_rate) if coef_parameters else None
 
         self.batch_size, self.learning_starts, self.train_freq = batch_size, learning_starts, train_freq
         self.replay_ratio, self.gradient_steps = replay_ratio, gradient_steps
         self.policy_delay, self.tau, self.max_grad_norm = policy_delay, tau, max_grad_norm
-        self.q_aggregation = q_aggregation
+        self.q_aggregation, self.actor_learning_starts = q_aggregation, actor_learning_starts
         self.schedule, self.schedule_steps = schedule, schedule_steps
         self.initial_learning_rate, self.final_learning_rate = learning_rate, learning_rate_end
         self.learning_rate = learning_rate
@@ -408,7 +415,7 @@ class SAC:
         for i in range(steps):
             self._update_critic(batch, i, critic_obs[i], critic_next_obs[i], actor_next_obs[i])
             self.num_updates += 1
-            if self.num_updates % self.policy_delay == 0:
+            if self.num_updates % self.policy_delay == 0 and self.num_timesteps >= self.actor_learning_starts:
                 self._update_actor(actor_obs[i], critic_obs[i])
 
     def _update_critic(
@@ -474,7 +481,8 @@ class SAC:
         )
         for optimizer in (self.actor_optimizer, self.critic_optimizer, self.entropy_optimizer):
             for group in optimizer.param_groups if optimizer is not None else ():
-                group["lr"] = self.learning_rate
+                is_actor = optimizer is self.actor_optimizer
+                group["lr"] = self.learning_rate * (self.actor_learning_rate_factor if is_actor else 1.0)
 
     # -- data
 

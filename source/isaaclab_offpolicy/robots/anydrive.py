@@ -6,7 +6,14 @@
 from isaaclab.utils import replace
 from isaaclab_assets.robots.anymal import ANYDRIVE_3_SIMPLE_ACTUATOR_CFG
 
-ANYDRIVE_3_DC_MOTOR_CFG = replace(ANYDRIVE_3_SIMPLE_ACTUATOR_CFG, stiffness={".*": 86.0}, damping={".*": 5.0})
+ANYDRIVE_3_DC_MOTOR_CFG = replace(
+    ANYDRIVE_3_SIMPLE_ACTUATOR_CFG,
+    stiffness={".*": 86.0},
+    damping={".*": 5.0},
+    # Our own. An explicit motor is only stable with damping below 2 I / dt. ANYmal-B's shank has I = 0.0124 kg·m² about
+    # the knee, so that the limit is 4.9 N·m·s/rad with Isaac Lab's 5 ms; the network lags, and has no such limit.
+    armature=0.01,
+)
 """DC motor in place of Isaac Lab's actuator network, which has to be downloaded.
 
 Effort and speed are Isaac Lab's (80 N·m, 7.5 rad/s, stall torque 120 N·m). Stiffness [N·m/rad] and damping [N·m·s/rad]
