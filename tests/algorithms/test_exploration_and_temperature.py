@@ -38,6 +38,15 @@ def test_white_noise_is_standard_normal() -> None:
         HeldNoise(1, 1, hold=0)
 
 
+@pytest.mark.parametrize("hold", [1, 5])
+def test_some_environments_explore_more_than_others(hold: int) -> None:
+    noise = HeldNoise(3, 4000, hold=hold, scale=(0.5, 2.5))
+    stds = torch.stack([noise.sample() for _ in range(20)]).std(dim=(0, 2))
+    assert stds.tolist() == pytest.approx([0.5, 1.5, 2.5], rel=0.05)
+    with pytest.raises(ValueError, match="noise_scale is a pair"):
+        HeldNoise(3, 4, scale=(-1.0, 1.0))
+
+
 def test_entropy_coefficient() -> None:
     assert EntropyCoef("auto_0.01")().item() == pytest.approx(0.01)
     assert EntropyCoef("auto")().item() == 1.0

@@ -264,6 +264,34 @@ def test_linear_schedule(make_sac) -> None:
     assert sac.learning_rate == pytest.approx(1e-4)
 
 
+def test_the_actor_may_have_a_learning_rate_of_its_own(make_sac) -> None:
+    env = LinearQuadraticEnv(10)
+    schedule = {"learning_rate": 1e-3, "learning_rate_end": 1e-4, "schedule": "linear", "schedule_steps": 1000}
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 10, actor_learning_rate=2e-4, **schedule)
+    assert sac.actor_optimizer.param_groups[0]["lr"] == pytest.approx(2e-4)
+    assert sac.critic_optimizer.param_groups[0]["lr"] == pytest.approx(1e-3)
+    run(sac, env, 150)
+    assert sac.actor_optimizer.param_groups[0]["lr"] == pytest.approx(2e-5)
+    assert sac.critic_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    assert sac.entropy_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
+def test_the_actor_may_start_later_than_the_critics(make_sac) -> None:
+    env = LinearQuadraticEnv(10)
+    sac = make_sac(env, learning_starts=0, actor_learning_starts=200, replay_ratio=1 / 10, policy_delay=1)
+    actor, critic, coef = (
+        [p.detach().clone() for p in m.parameters()] for m in (sac.actor, sac.critic, sac.entropy_coef)
+    )
+
+    def moved(before: list[torch.Tensor], module: torch.nn.Module) -> bool:
+        return any(not torch.equal(p, q) for p, q in zip(before, module.parameters(), strict=True))
+
+    run(sac, env, 19)
+    assert moved(critic, sac.critic) and not moved(actor, sac.actor) and not moved(coef, sac.entropy_coef)
+    run(sac, env, 2)
+    assert moved(actor, sac.actor) and moved(coef, sac.entropy_coef)
+
+
 def test_gradients_are_clipped(make_sac) -> None:
     env = LinearQuadraticEnv(10)
     sac = make_sac(env, learning_starts=0, max_grad_norm=1e-3, replay_ratio=1 / 10)

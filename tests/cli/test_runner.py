@@ -148,3 +148,7 @@ def test_evaluation_counts_each_environments_first_episodes() -> None:
     assert summary["return_mean"] == pytest.approx(17 / 3) and summary["length_mean"] == pytest.approx(17 / 3)
     partial = evaluate(env, lambda obs: torch.zeros(3, 1), episodes=5)
     assert partial.returns.tolist() == [2.0, 5.0, 10.0, 2.0, 5.0], "not whichever ended first"
+    # what else is measured is the mean over the episode: of 0, 1, …, n - 1 the half of n - 1
+    measured = evaluate(env, lambda obs: torch.zeros(3, 1), 6, lambda: {"age": env.episode_length_buf.float()})
+    assert measured.measured["age"].tolist() == [0.5, 2.0, 4.5, 0.5, 2.0, 4.5]
+    assert measured.summary()["age"] == pytest.approx(7 / 3)

@@ -20,25 +20,38 @@ class HeldNoise:
         num_envs: Number of environments N.
         action_dim: Number of joints A.
         hold: Steps for which noise is held; 1 is white noise.
+        scale: Standard deviations of the first and of the last environment; those between are spaced evenly. Some
+            environments then explore widely while others stay close to the policy, as in PQL (Li et al. 2023).
         device: Device of the noise.
     """
 
-    def __init__(self, num_envs: int, action_dim: int, hold: int = 1, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        num_envs: int,
+        action_dim: int,
+        hold: int = 1,
+        scale: tuple[float, float] = (1.0, 1.0),
+        device: str | torch.device = "cpu",
+    ) -> None:
         if hold < 1:
             raise ValueError(f"noise must be held for at least one step, not {hold}")
+        if len(scale) != 2 or min(scale) < 0.0:
+            raise ValueError(f"noise_scale is a pair of numbers from 0 on, not {scale}")
         self.hold = hold
         self._noise = torch.randn(num_envs, action_dim, device=device)
+        self.scale = torch.linspace(scale[0], scale[1], num_envs, device=device).unsqueeze(-1)
+        """Standard deviation of each environment, shape [N, 1]."""
         # steps until the next draw, staggered
         self._left = torch.arange(num_envs, device=device) % hold
 
     def sample(self) -> torch.Tensor:
         """Noise for the next step, shape [N, A]."""
         if self.hold == 1:
-            return torch.randn_like(self._noise)
+            return self.scale * torch.randn_like(self._noise)
         renew = self._left <= 0
         self._noise.copy_(torch.where(renew.unsqueeze(-1), torch.randn_like(self._noise), self._noise))
         self._left.copy_(torch.where(renew, self.hold, self._left) - 1)
-        return self._noise
+        return self.scale * self._noise
 
     def reset(self, dones: torch.Tensor) -> None:
         """Draw anew at the next step where an episode ended; ``dones`` has shape [N]."""

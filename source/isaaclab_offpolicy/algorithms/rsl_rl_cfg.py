@@ -143,6 +143,9 @@ class SacAlgorithmCfg:
     noise_hold: int = 1
     """Vector steps for which exploration noise is held. The published recipe ("gSDE") takes 10 on rough terrain."""
 
+    noise_scale: tuple[float, float] = (1.0, 1.0)
+    """Factors on the policy's standard deviation with which the first and the last environment explore."""
+
     rnd_cfg: None = None
     """rsl_rl's runner looks for it; SAC has none."""
 

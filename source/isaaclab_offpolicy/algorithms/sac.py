@@ -69,6 +69,8 @@ class SAC:
             Fujimoto et al. 2018) or their ``"mean"``.
         max_grad_norm: Norm to which gradients are clipped; None does not clip.
         noise_hold: Vector steps for which exploration noise is held.
+        noise_scale: Factors on the policy's standard deviation with which the first and the last environment explore;
+            those between are spaced evenly. What is learned is the policy's own standard deviation all the same.
         device: Device of the learner.
     """
 
@@ -99,6 +101,7 @@ class SAC:
         q_aggregation: str = "min",
         max_grad_norm: float | None = None,
         noise_hold: int = 1,
+        noise_scale: tuple[float, float] = (1.0, 1.0),
         device: str = "cpu",
     ) -> None:
         if (replay_ratio is None) == (gradient_steps is None):
@@ -120,7 +123,7 @@ class SAC:
         self.distribution = actor.distribution
         self.storage = storage
         self.bounds = bounds
-        self.noise = HeldNoise(storage.num_envs, actor.distribution.output_dim, noise_hold, device)
+        self.noise = HeldNoise(storage.num_envs, actor.distribution.output_dim, noise_hold, noise_scale, device)
         self.entropy_coef = EntropyCoef(ent_coef).to(device)
         is_auto = isinstance(target_entropy, str)
         if is_auto and target_entropy != "auto":

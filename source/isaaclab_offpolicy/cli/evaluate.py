@@ -62,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f},"
         f" length {result['length_mean']:.0f} steps, {100 * result['share_without_fall']:.1f} % without a fall"
     )
+    if "velocity_error" in result:
+        print(
+            f"velocity: {result['velocity_error']:.2f} m/s from the command of {result['commanded_speed']:.2f} m/s,"
+            f" {result['yaw_rate_error']:.2f} rad/s from the commanded yaw rate; speed {result['speed']:.2f} m/s,"
+            f" base at {result['base_height']:.2f} m"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -89,7 +95,7 @@ def run(
     from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
     from isaaclab_tasks.utils import resolve_task_config
 
-    from isaaclab_offpolicy.evaluation import evaluate
+    from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
 
     from .runner import load_checkpoint
 
@@ -104,7 +110,8 @@ def run(
             wrapped = RslRlVecEnvWrapper(env, clip_actions=agent_cfg.clip_actions)  # type: ignore[arg-type]
             runner = OnPolicyRunner(wrapped, to_dict(agent_cfg), log_dir=None, device=device)
             load_checkpoint(runner.load, checkpoint, None, True, device)
-            return evaluate(wrapped, runner.get_inference_policy(device=device), episodes).summary()
+            policy = runner.get_inference_policy(device=device)
+            return evaluate(wrapped, policy, episodes, velocity_tracking(env.unwrapped)).summary()
         finally:
             env.close()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,6 +27,9 @@ class Evaluation:
     timeouts: torch.Tensor
     """Whether the episode ran its full length rather than ending in a fall, shape [E]."""
 
+    measured: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Means over each episode of what else was measured, shape [E] each."""
+
     def summary(self) -> dict[str, Any]:
         """Mean, standard deviation and quartiles as plain numbers."""
         quartiles = torch.quantile(self.returns.double(), torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
@@ -37,10 +40,16 @@ class Evaluation:
             "return_quartiles": quartiles.tolist(),
             "length_mean": self.lengths.mean().item(),
             "share_without_fall": self.timeouts.mean().item(),
+            **{name: values.mean().item() for name, values in self.measured.items()},
         }
 
 
-def evaluate(env: VecEnv, policy: Callable[[Any], torch.Tensor], episodes: int) -> Evaluation:
+def evaluate(
+    env: VecEnv,
+    policy: Callable[[Any], torch.Tensor],
+    episodes: int,
+    measure: Callable[[], dict[str, torch.Tensor]] | None = None,
+) -> Evaluation:
     """Run a policy for a number of complete episodes.
 
     Every environment contributes equally many, its first ones after a reset: taking whichever end first would favour
@@ -50,6 +59,8 @@ def evaluate(env: VecEnv, policy: Callable[[Any], torch.Tensor], episodes: int) 
         env: The wrapped environment with N environments; it is reset.
         policy: Maps observations to actions, shape [N, A].
         episodes: Number of episodes E; the next multiple of N is run, and the first E are returned.
+        measure: Gives numbers of each environment before each step, shape [N] each, such as
+            :func:`velocity_tracking`'s.
     """
     rounds = math.ceil(episodes / env.num_envs)
     sums = torch.zeros(env.num_envs, device=env.device)
@@ -57,9 +68,17 @@ def evaluate(env: VecEnv, policy: Callable[[Any], torch.Tensor], episodes: int) 
     finished = torch.zeros(env.num_envs, dtype=torch.long, device=env.device)
     index = torch.arange(env.num_envs, device=env.device)
     rows: list[torch.Tensor] = []
+    names: list[str] = []
+    measured: list[torch.Tensor] = []
     with torch.inference_mode():
         obs, _ = env.reset()  # type: ignore[attr-defined]
         while bool((finished < rounds).any()):
+            if measure is not None:
+                values = measure()
+                if not names:
+                    names, measured = list(values), [torch.zeros_like(sums) for _ in values]
+                for total, value in zip(measured, values.values(), strict=True):
+                    total += value
             obs, rewards, dones, extras = env.step(policy(obs))
             sums += rewards
             lengths += 1.0
@@ -68,12 +87,50 @@ def evaluate(env: VecEnv, policy: Callable[[Any], torch.Tensor], episodes: int) 
             if bool(counted.any()):
                 time_outs = extras["time_outs"].float()
                 order = (finished * env.num_envs + index).double()
-                row = torch.stack((order, sums.double(), lengths.double(), time_outs.double()), dim=-1)
+                means = [(total / lengths).double() for total in measured]
+                row = torch.stack((order, sums.double(), lengths.double(), time_outs.double(), *means), dim=-1)
                 rows.append(row[counted].cpu())
             finished += done
-            sums.masked_fill_(done, 0.0)
-            lengths.masked_fill_(done, 0.0)
+            for total in (sums, lengths, *measured):
+                total.masked_fill_(done, 0.0)
     table = torch.cat(rows)
     # by round, then by environment: the order in which they ended must not decide which ones count
     table = table[torch.argsort(table[:, 0])][:episodes]
-    return Evaluation(returns=table[:, 1], lengths=table[:, 2], timeouts=table[:, 3])
+    return Evaluation(
+        returns=table[:, 1],
+        lengths=table[:, 2],
+        timeouts=table[:, 3],
+        measured={name: table[:, 4 + i] for i, name in enumerate(names)},
+    )
+
+
+def velocity_tracking(env: Any, command: str = "base_velocity") -> Callable[[], dict[str, torch.Tensor]] | None:
+    """What to measure in a velocity task, for :func:`evaluate`.
+
+    Args:
+        env: Isaac Lab's environment, unwrapped.
+        command: Name of the velocity command.
+
+    Returns:
+        A function that gives, for each environment, the distance between commanded and actual velocity in the plane
+        ``velocity_error`` [m/s], that of the yaw rate ``yaw_rate_error`` [rad/s], the speed ``speed`` [m/s], the
+        commanded one ``commanded_speed`` [m/s], and the height of the base ``base_height`` [m] above the environment's
+        origin. None if the task has no such command.
+    """
+    manager = getattr(env, "command_manager", None)
+    if manager is None or command not in manager.active_terms:
+        return None
+    robot = env.scene[manager.get_term(command).cfg.asset_name]
+
+    def measure() -> dict[str, torch.Tensor]:
+        wanted = manager.get_command(command)
+        velocity, turning = robot.data.root_lin_vel_b.torch[:, :2], robot.data.root_ang_vel_b.torch[:, 2]
+        return {
+            "velocity_error": (wanted[:, :2] - velocity).norm(dim=-1),
+            "yaw_rate_error": (wanted[:, 2] - turning).abs(),
+            "speed": velocity.norm(dim=-1),
+            "commanded_speed": wanted[:, :2].norm(dim=-1),
+            "base_height": robot.data.root_pos_w.torch[:, 2] - env.scene.env_origins[:, 2],
+        }
+
+    return measure

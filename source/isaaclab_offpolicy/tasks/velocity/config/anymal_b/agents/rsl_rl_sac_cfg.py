@@ -23,7 +23,7 @@ class AnymalBFlatSACCpuRunnerCfg(AnymalBFlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=0.5)
 
 
 @configclass
@@ -43,4 +43,4 @@ class AnymalBRoughSACCpuRunnerCfg(AnymalBRoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=0.5)

@@ -23,7 +23,7 @@ class BDXFlatSACCpuRunnerCfg(BDXFlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=0.5, joints=14)
 
 
 @configclass
@@ -45,4 +45,4 @@ class BDXRoughSACCpuRunnerCfg(BDXRoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=0.5, joints=14)

@@ -23,7 +23,7 @@ class UnitreeA1FlatSACCpuRunnerCfg(UnitreeA1FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=1.0)
 
 
 @configclass
@@ -43,4 +43,4 @@ class UnitreeA1RoughSACCpuRunnerCfg(UnitreeA1RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=1.0)

@@ -23,7 +23,7 @@ class UnitreeGo1FlatSACCpuRunnerCfg(UnitreeGo1FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=1.0)
 
 
 @configclass
@@ -43,4 +43,4 @@ class UnitreeGo1RoughSACCpuRunnerCfg(UnitreeGo1RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=1.0)

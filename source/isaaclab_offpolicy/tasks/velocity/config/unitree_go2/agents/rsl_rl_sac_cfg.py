@@ -23,7 +23,7 @@ class UnitreeGo2FlatSACCpuRunnerCfg(UnitreeGo2FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=1.0)
 
 
 @configclass
@@ -43,4 +43,4 @@ class UnitreeGo2RoughSACCpuRunnerCfg(UnitreeGo2RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, bounds=1.0)

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""How much exploration does a robot's default pose survive?
+
+Runs a task with the mean action at zero, the default pose, and held Gaussian noise of several sizes, and prints return
+and falls. What SAC starts with should be below the size at which robots begin to fall: a robot that falls at first
+learns to crouch rather than to walk. Example::
+
+    scripts/tools/survey_noise.py --task Isaac-Velocity-Flat-Unitree-A1-v0 --std 0 0.2 0.4 0.8
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+
+from isaaclab_offpolicy.algorithms.exploration import HeldNoise
+from isaaclab_offpolicy.cli.arguments import check_device, check_task_and_agent, engine_overrides, positive_int
+from isaaclab_offpolicy.evaluation import evaluate
+
+
+def main() -> None:
+    """Run the survey."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", required=True, help="Task.")
+    parser.add_argument("--std", nargs="+", type=float, default=[0.0, 0.2, 0.4, 0.8], help="Sizes [policy units].")
+    parser.add_argument("--noise_hold", type=positive_int, default=10, help="Steps for which noise is held.")
+    parser.add_argument("--num_envs", type=positive_int, default=64, help="Environments, and episodes of each size.")
+    parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    args = parser.parse_args()
+    key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
+
+    import gymnasium as gym
+
+    from isaaclab.app import launch_simulation
+    from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper
+    from isaaclab_tasks.utils import resolve_task_config
+
+    overrides = engine_overrides(args.task, device, [])
+    env_cfg: Any = resolve_task_config(args.task, key, overrides=overrides)[0]
+    env_cfg.scene.num_envs, env_cfg.sim.device, env_cfg.seed = args.num_envs, device, 1
+    with launch_simulation(env_cfg, {"device": device}):
+        env = gym.make(args.task, cfg=env_cfg)
+        wrapped = RslRlVecEnvWrapper(env)  # type: ignore[arg-type]
+        print(f"{'std [policy units]':>18}{'return':>16}{'length':>8}{'without a fall':>16}")
+        for std in args.std:
+            torch.manual_seed(0)
+            noise = HeldNoise(args.num_envs, wrapped.num_actions, args.noise_hold, device=device)
+            result = evaluate(wrapped, lambda _, noise=noise, std=std: std * noise.sample(), args.num_envs).summary()
+            print(
+                f"{std:>18.2f}{result['return_mean']:>8.2f} ± {result['return_std']:<5.2f}{result['length_mean']:>8.0f}"
+                f"{100 * result['share_without_fall']:>14.0f} %",
+                flush=True,
+            )
+        env.close()
+
+
+if __name__ == "__main__":
+    main()
