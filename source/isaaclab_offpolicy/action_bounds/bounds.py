@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class ActionBounds:
         low: Smallest action of each joint [policy units], length A.
         high: Largest action of each joint [policy units], length A; greater than ``low``.
         source: Where the numbers come from.
+        info: What else is known of them, such as percentiles and number of samples: plain data.
 
     Raises:
         BoundsError: If a joint is named twice, the lengths differ, a number is not finite, or low ≥ high.
@@ -45,6 +46,7 @@ class ActionBounds:
     low: tuple[float, ...]
     high: tuple[float, ...]
     source: str = ""
+    info: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.joint_names:
@@ -104,8 +106,8 @@ class ActionBounds:
     def from_yaml(cls, path: str | os.PathLike) -> ActionBounds:
         """Read a bounds file.
 
-        The file holds ``joints``, a mapping from joint name to ``[low, high]``, and optionally ``source``; its order
-        is free, since joints are matched by name.
+        The file holds ``joints``, a mapping from joint name to ``[low, high]``, and optionally ``source`` and ``info``;
+        its order is free, since joints are matched by name.
 
         Raises:
             BoundsError: If the file cannot be read or what it says cannot be used.
@@ -148,12 +150,16 @@ class ActionBounds:
                 high.append(float(numbers[1]))
             except OverflowError:
                 raise BoundsError(f"joint '{joint}': {pair!r} is too large") from None
-        return cls(tuple(names), tuple(low), tuple(high), str(data.get("source") or ""))
+        info = data.get("info") or {}
+        if not isinstance(info, dict):
+            raise BoundsError(f"'info' is a mapping, not {info!r}")
+        return cls(tuple(names), tuple(low), tuple(high), str(data.get("source") or ""), info)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for YAML and checkpoints: ``{"source": …, "joints": {name: [low, high]}}``."""
+        """Plain data, for YAML and checkpoints: ``{"source": …, "joints": {name: [low, high]}, "info": …}``."""
         pairs = zip(self.joint_names, self.low, self.high, strict=True)
-        return {"source": self.source, "joints": {name: [low, high] for name, low, high in pairs}}
+        data: dict[str, Any] = {"source": self.source, "joints": {name: [low, high] for name, low, high in pairs}}
+        return data | ({"info": dict(self.info)} if self.info else {})
 
     def to_yaml(self, path: str | os.PathLike) -> None:
         """Write a bounds file that :meth:`from_yaml` reads."""

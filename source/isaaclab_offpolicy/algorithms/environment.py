@@ -61,25 +61,42 @@ def action_bounds(env: VecEnv, spec: str | float, scale: float = 1.0) -> ActionB
     manager = getattr(unwrapped, "action_manager", None)
     if manager is None:
         raise BoundsError(f"'{JOINT_LIMITS}' needs an environment with an action manager")
+    factors, default = action_scale_and_offset(env)
     names: list[str] = []
     limits: list[tuple[float, float]] = []
-    default: list[float] = []
-    factors: list[float] = []
     for term_name in manager.active_terms:
         term = manager.get_term(term_name)
-        joints = getattr(term.IO_descriptor, "joint_names", None)
-        if joints is None or type(term).__name__ != "JointPositionAction":
-            raise BoundsError(
-                f"'{JOINT_LIMITS}' needs joint position actions; action term '{term_name}' is a {type(term).__name__}"
-            )
+        joints = term.IO_descriptor.joint_names
         asset = unwrapped.scene[term.cfg.asset_name]
         soft = asset.data.soft_joint_pos_limits.torch[0].tolist()
-        index = [asset.joint_names.index(joint) for joint in joints]
         names += joints
-        limits += [(soft[i][0], soft[i][1]) for i in index]
-        default += _per_joint(term.IO_descriptor.offset, len(joints))
-        factors += _per_joint(term.IO_descriptor.scale, len(joints))
+        limits += [tuple(soft[asset.joint_names.index(joint)]) for joint in joints]
     return ActionBounds.from_joint_limits(names, limits, default, factors).scaled(scale)
+
+
+def action_scale_and_offset(env: VecEnv) -> tuple[list[float], list[float]]:
+    """How Isaac Lab turns actions into joint targets: target = offset + scale · action.
+
+    Args:
+        env: The environment, as rsl_rl's runner sees it; its actions are joint positions.
+
+    Returns:
+        Scale [rad per policy unit] and offset, the default pose [rad], of each joint in the order of the actions.
+
+    Raises:
+        BoundsError: If an action is no joint position.
+    """
+    manager: Any = getattr(env, "unwrapped", env).action_manager  # type: ignore[union-attr]
+    scale: list[float] = []
+    offset: list[float] = []
+    for name in manager.active_terms:
+        term = manager.get_term(name)
+        joints = getattr(term.IO_descriptor, "joint_names", None)
+        if joints is None or type(term).__name__ != "JointPositionAction":
+            raise BoundsError(f"joint position actions are needed; action term '{name}' is a {type(term).__name__}")
+        scale += _per_joint(term.IO_descriptor.scale, len(joints))
+        offset += _per_joint(term.IO_descriptor.offset, len(joints))
+    return scale, offset
 
 
 def _per_joint(value: Any, joints: int) -> list[float]:

@@ -167,6 +167,9 @@ class UsdRobot:
     limits: dict[str, tuple[float, float]]
     """Limits of the moving joints [rad]."""
 
+    axes: dict[str, np.ndarray]
+    """Axes of the moving joints in the root's frame at zero positions, unit vectors of shape (3,)."""
+
 
 def read_usd(path: str | Path) -> UsdRobot:
     """Read bodies and joints of a robot's USD.
@@ -181,6 +184,7 @@ def read_usd(path: str | Path) -> UsdRobot:
     bodies: dict[str, BodyProperties] = {}
     world: dict[str, np.ndarray] = {}
     limits: dict[str, tuple[float, float]] = {}
+    turning: dict[str, tuple[str, np.ndarray]] = {}
     for prim in stage.Traverse():
         if prim.HasAPI(UsdPhysics.RigidBodyAPI):
             api = UsdPhysics.MassAPI(prim)
@@ -193,10 +197,16 @@ def read_usd(path: str | Path) -> UsdRobot:
         elif joint := UsdPhysics.RevoluteJoint(prim):
             low, high = joint.GetLowerLimitAttr().Get(), joint.GetUpperLimitAttr().Get()
             limits[prim.GetName()] = (math.radians(low), math.radians(high))
+            local = np.eye(3)["XYZ".index(joint.GetAxisAttr().Get())]
+            child, frame = joint.GetBody1Rel().GetTargets(), joint.GetLocalRot1Attr().Get()
+            rotation = pinocchio.Quaternion(frame.real, *frame.imaginary).matrix()
+            turning[prim.GetName()] = (child[0].name, rotation @ local)
     if not bodies:
         raise ValueError(f"{path}: no rigid bodies")
     root = np.linalg.inv(next(iter(world.values())))
-    return UsdRobot(bodies, {name: root @ pose for name, pose in world.items()}, limits)
+    poses = {name: root @ pose for name, pose in world.items()}
+    axes = {name: poses[child][:3, :3] @ axis for name, (child, axis) in turning.items()}
+    return UsdRobot(bodies, poses, limits, axes)
 
 
 def report(urdf: str | Path, usd: str | Path, stance: Mapping[str, float] | None = None, feet: str = ".*foot") -> str:
