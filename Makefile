@@ -5,6 +5,8 @@
 
 EXTRAS ?= cpu,dev,docs
 ARGS ?=
+# tests at a time
+JOBS ?= 2
 PYTHON := .venv/bin/python
 
 # pyright: no look-up of its newest version
@@ -15,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "Variables: EXTRAS=$(EXTRAS) (what to install), ARGS (further arguments of pytest, the demo and the benchmark)"
+	@echo "Variables: EXTRAS=$(EXTRAS) (what to install), ARGS (further arguments of pytest, the demo and the benchmark), JOBS=$(JOBS) (tests at a time)"
 
 install: ## make or update the environment .venv (quick when it is up to date)
 	@EXTRAS='$(EXTRAS)' bash scripts/tools/install.sh
@@ -24,7 +26,7 @@ demo: install ## run the demo
 	$(PYTHON) scripts/demo.py $(ARGS)
 
 test: install ## run all tests that this machine can run
-	$(PYTHON) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-fast: install ## run the tests that need no simulator
 	$(PYTHON) -m pytest -m unit $(ARGS)

@@ -23,6 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.sim)
         elif item.get_closest_marker("learn") is None:
             item.add_marker(pytest.mark.unit)
+        # tests that share a simulation run in one worker
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "robot_probe" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(f"robot {parameters['robot']}"))
+        elif {"trained", "probe"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("a1"))
 
 
 @pytest.fixture(autouse=True)
