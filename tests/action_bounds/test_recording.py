@@ -81,9 +81,9 @@ def test_symmetric_bounds_pool_both_sides() -> None:
     recorder.add(actions)
     bounds = recorder.bounds((2.5, 97.5))
     low, high = np.array(bounds.low), np.array(bounds.high)
-    np.testing.assert_allclose(low[0], -high[1], atol=5e-3)
-    np.testing.assert_allclose((low[2], high[2]), (low[3], high[3]), atol=5e-3)
-    np.testing.assert_allclose(low[4], -high[4], atol=5e-3)
+    assert (low[0], high[0]) == (-high[1], -low[1])
+    assert (low[2], high[2]) == (low[3], high[3])
+    assert low[4] == -high[4]
     pooled = np.concatenate([actions[:, 0].numpy(), -actions[:, 1].numpy()])
     np.testing.assert_allclose((low[0], high[0]), np.percentile(pooled, [2.5, 97.5]), atol=0.02)
     assert bounds.info["symmetric"] is True

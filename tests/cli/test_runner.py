@@ -6,7 +6,9 @@ from __future__ import annotations
 import csv
 import os
 import resource
+import shlex
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,8 @@ def test_a_run_records_bounds_versions_command_and_progress(runner, tmp_path: Pa
     runner().learn(12)
     folder = tmp_path / "run"
     assert ActionBounds.from_yaml(folder / "bounds.yaml").joint_names == ("cart",)
-    assert "torch" in (folder / "versions.json").read_text() and "pytest" in (folder / "command.txt").read_text()
+    assert "torch" in (folder / "versions.json").read_text()
+    assert (folder / "command.txt").read_text() == shlex.join(sys.orig_argv) + "\n"
     assert checkpoints(folder) == ["best.pt", "model_0.pt", "model_10.pt", "model_11.pt", "model_5.pt"]
     progress = read_progress(folder)
     assert len(progress["iteration"]) == 12 and progress["env_steps"][-1] == 12 * 10 * 32

@@ -100,7 +100,7 @@ def test_train_with_a_time_limit_resume_and_evaluate(tmp_path: Path) -> None:
     assert "physics" in (first / "params" / "env.yaml").read_text()
     with (first / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert float(rows[-2]["wall_time_s"]) < 8.0 <= float(rows[-1]["wall_time_s"])
+    assert float(rows[-1]["wall_time_s"]) >= 8.0 > max([float(row["wall_time_s"]) for row in rows[:-1]], default=0.0)
     last = int(rows[-1]["iteration"])
     assert (first / f"model_{last}.pt").is_file()
     output = succeed([*script("train"), "--task", TASK, "--resume", "latest", "--max_time", "2s", *small], tmp_path)
@@ -142,7 +142,7 @@ def test_recorded_actions_bound_the_next_training(tmp_path: Path) -> None:
     assert len(bounds.info["checkpoint_sha256"]) == 64
     by_name = dict(zip(bounds.joint_names, zip(bounds.low, bounds.high, strict=True), strict=True))
     low, high = by_name["FL_hip_joint"]
-    assert by_name["FR_hip_joint"] == pytest.approx((-high, -low), abs=0.02)
+    assert by_name["FR_hip_joint"] == pytest.approx((-high, -low), abs=1e-6)
     left, right = (raw["actions"][:, list(raw["joint_names"]).index(f"{leg}_calf_joint")] for leg in ("FL", "FR"))
     pooled = np.percentile(np.concatenate([left, right]), [5, 95])
     assert by_name["FL_calf_joint"] == pytest.approx(tuple(pooled), abs=0.05)

@@ -70,6 +70,12 @@ class ActionRecorder:
         if len(percentiles) != 2 or not percentiles[0] < percentiles[1]:
             raise BoundsError(f"percentiles are two numbers, the lower first, not {percentiles}")
         low, high = self.histogram.percentiles(percentiles)
+        if self.mirror is not None:
+            # the same but for the width of a bin; now exactly
+            turns = self._sign < 0.0
+            image_low = torch.where(turns, -high[self._index], low[self._index])
+            image_high = torch.where(turns, -low[self._index], high[self._index])
+            low, high = (low + image_low) / 2, (high + image_high) / 2
         narrow = (MIN_WIDTH - (high - low)).clamp(min=0.0) / 2
         low, high = low - narrow, high + narrow
         outside = self.histogram.share_outside(low, high)
