@@ -3,7 +3,7 @@
 
 # Needs uv or Python 3.12 (on PATH or under pyenv). Everything is installed into .venv.
 
-EXTRAS ?= cpu,dev,docs
+EXTRAS ?= cpu,sbx,dev,docs
 ARGS ?=
 # tests at a time
 JOBS ?= 2

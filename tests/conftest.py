@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "tools"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is in tests/sim drives a simulator; everything without a marker is a unit test."""
     for item in items:
@@ -27,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if "robot_probe" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(f"robot {parameters['robot']}"))
+        elif {"ppo", "recorded"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("bounds"))
         elif {"trained", "probe"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("a1"))
 

@@ -1,12 +1,15 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Compares an actuator network with the DC motor that takes its place: gains at rest, and the response to a step.
+"""Compares an actuator network with the DC motor that takes its place.
 
-Example, with the networks of the repositories legged_gym and walk-these-ways::
+Printed are the gains at rest, the response to a step, and, where asked for, what a trained policy reaches with either.
+
+Examples, with the networks of the repositories legged_gym and walk-these-ways::
 
     scripts/tools/actuator_response.py anydrive anydrive_v3_lstm.pt
     scripts/tools/actuator_response.py go1 unitree_go1.pt --out go1.csv
+    scripts/tools/actuator_response.py go1 unitree_go1.pt --task Isaac-Velocity-Flat-Unitree-Go1-v0 --checkpoint latest
 """
 
 from __future__ import annotations
@@ -25,6 +28,15 @@ from isaaclab.utils.types import ArticulationActions
 from isaaclab_assets.robots.anymal import ANYDRIVE_3_LSTM_ACTUATOR_CFG
 from isaaclab_assets.robots.unitree import GO1_ACTUATOR_CFG
 
+from isaaclab_offpolicy.cli.arguments import (
+    add_task_arguments,
+    check_device,
+    check_task_and_agent,
+    engine_overrides,
+    find_checkpoint,
+    positive_int,
+)
+from isaaclab_offpolicy.cli.evaluate import run
 from isaaclab_offpolicy.robots.anydrive import ANYDRIVE_3_DC_MOTOR_CFG
 from isaaclab_offpolicy.robots.unitree_go1 import GO1_DC_MOTOR_CFG
 
@@ -89,6 +101,9 @@ def main() -> None:
     parser.add_argument("drive", choices=sorted(DRIVES), help="Which drive.")
     parser.add_argument("network", type=Path, help="TorchScript file of its network.")
     parser.add_argument("--out", type=Path, help="CSV file for the responses.")
+    add_task_arguments(parser)
+    parser.add_argument("--checkpoint", metavar="latest|best|PATH", help="Policy to run with either.")
+    parser.add_argument("--episodes", type=positive_int, default=256, help="Episodes, all at once; default 256.")
     args = parser.parse_args()
     if not args.network.is_file():
         parser.error(f"no file '{args.network}'")
@@ -111,6 +126,25 @@ def main() -> None:
             writer.writerow(["time_s", *responses])
             times = DT * np.arange(1, 1 + len(difference))
             writer.writerows([f"{value:.5f}" for value in row] for row in zip(times, *responses.values(), strict=True))
+    if args.checkpoint:
+        compare_returns(args, cfgs)
+
+
+def compare_returns(args: argparse.Namespace, cfgs: dict[str, Any]) -> None:
+    """Print what a policy reaches with each of the actuators."""
+    key, device = check_task_and_agent(args.task, args.agent), check_device(args.device)
+    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
+    overrides = engine_overrides(args.task, device, [])
+    for name, cfg in cfgs.items():
+
+        def take(env_cfg: Any, cfg: Any = cfg) -> None:
+            env_cfg.scene.robot.actuators = {"legs": cfg}
+
+        result = run(args.task, key, checkpoint, args.episodes, args.episodes, device, 1, overrides, take)
+        print(
+            f"{name:>8}: return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {args.episodes} episodes,"
+            f" {100 * result['share_without_fall']:.1f} % without a fall"
+        )
 
 
 if __name__ == "__main__":

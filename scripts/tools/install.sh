@@ -5,13 +5,13 @@
 # Makes or updates the environment .venv: Python 3.12 with this project (editable) and its extras.
 # Uses uv where it works, else Python's own venv and pip. Does nothing when the environment is up to date.
 #
-#   EXTRAS=cpu,dev,docs scripts/tools/install.sh
+#   EXTRAS=cpu,sbx,dev,docs scripts/tools/install.sh
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 exec </dev/null
 
-extras=${EXTRAS-cpu,dev,docs}
+extras=${EXTRAS-cpu,sbx,dev,docs}
 python=.venv/bin/python
 stamp=.venv/.installed
 wanted="$PWD [$extras]" # the stamp's content: an editable install holds the path of the checkout

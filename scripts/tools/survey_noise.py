@@ -13,12 +13,12 @@ learns to crouch rather than to walk. Example::
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import torch
 
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
 from isaaclab_offpolicy.cli.arguments import check_device, check_task_and_agent, engine_overrides, positive_int
+from isaaclab_offpolicy.cli.simulation import running_task
 from isaaclab_offpolicy.evaluation import evaluate
 
 
@@ -33,29 +33,18 @@ def main() -> None:
     args = parser.parse_args()
     key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
 
-    import gymnasium as gym
-
-    from isaaclab.app import launch_simulation
-    from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper
-    from isaaclab_tasks.utils import resolve_task_config
-
     overrides = engine_overrides(args.task, device, [])
-    env_cfg: Any = resolve_task_config(args.task, key, overrides=overrides)[0]
-    env_cfg.scene.num_envs, env_cfg.sim.device, env_cfg.seed = args.num_envs, device, 1
-    with launch_simulation(env_cfg, {"device": device}):
-        env = gym.make(args.task, cfg=env_cfg)
-        wrapped = RslRlVecEnvWrapper(env)  # type: ignore[arg-type]
+    with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
         print(f"{'std [policy units]':>18}{'return':>16}{'length':>8}{'without a fall':>16}")
         for std in args.std:
             torch.manual_seed(0)
-            noise = HeldNoise(args.num_envs, wrapped.num_actions, args.noise_hold, device=device)
-            result = evaluate(wrapped, lambda _, noise=noise, std=std: std * noise.sample(), args.num_envs).summary()
+            noise = HeldNoise(args.num_envs, env.num_actions, args.noise_hold, device=device)
+            result = evaluate(env, lambda _, noise=noise, std=std: std * noise.sample(), args.num_envs).summary()
             print(
                 f"{std:>18.2f}{result['return_mean']:>8.2f} ± {result['return_std']:<5.2f}{result['length_mean']:>8.0f}"
                 f"{100 * result['share_without_fall']:>14.0f} %",
                 flush=True,
             )
-        env.close()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def test_critics_as_one_network_equal_separate_networks() -> None:
         x = torch.cat((obs, action), -1)
         for i, width in enumerate((16, 8)):
             x = F.linear(x, critic.weights[i][c].T, critic.biases[i][c, 0])
-            x = F.elu(F.layer_norm(x, (width,), critic.norm_weights[i][c, 0], critic.norm_biases[i][c, 0]))
+            x = F.elu(F.layer_norm(x, (width,), critic.norm_weights[i][c, 0], critic.norm_biases[i][c, 0], 1e-6))
         x = F.linear(x, critic.weights[2][c].T, critic.biases[2][c, 0])
         torch.testing.assert_close(result[c], x.squeeze(-1), rtol=1e-5, atol=1e-6)
 

@@ -22,14 +22,13 @@ from isaaclab.utils import to_dict
 from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
-NUM_ENVS = 20
 POSES_PER_ENV = 5
 
 
 def main() -> None:
     engine, task, out = sys.argv[1:4]
     load_external_tasks()
-    cfg = parse_env_cfg(task, device="cpu", num_envs=NUM_ENVS, overrides=[f"physics={engine}"])
+    cfg = parse_env_cfg(task, device="cpu", num_envs=20, overrides=[f"physics={engine}"])
     cfg.seed = 1
     # the robot as it is, undisturbed
     cfg.events.push_robot = cfg.events.add_base_mass = cfg.events.base_com = None
@@ -37,8 +36,10 @@ def main() -> None:
     cfg.events.reset_base.params |= {"velocity_range": {}, "pose_range": {}}
     generator = cfg.scene.terrain.terrain_generator
     if generator is not None:
-        # every sub-terrain once
-        generator.num_rows, generator.num_cols = 1, len(generator.sub_terrains)
+        # a robot on each sub-terrain
+        cfg.scene.num_envs = len(generator.sub_terrains)
+        generator.num_rows, generator.num_cols = 1, cfg.scene.num_envs
+    num_envs = cfg.scene.num_envs
     result = {}
     with launch_simulation(cfg, {"device": "cpu"}):
         env = gym.make(task, cfg=cfg)
@@ -50,7 +51,7 @@ def main() -> None:
         result["sensed"] = np.array(contacts.body_names)
         result["action_joints"] = np.array(unwrapped.action_manager.get_term("joint_pos").IO_descriptor.joint_names)
         # a fixed motion in the air, the same for every engine
-        pattern = 0.5 * torch.sin(torch.arange(action_dim) * 1.7).expand(NUM_ENVS, -1)
+        pattern = 0.5 * torch.sin(torch.arange(action_dim) * 1.7).expand(num_envs, -1)
         root = robot.data.default_root_pose.torch.clone()
         root[:, :3] += unwrapped.scene.env_origins
         root[:, 2] += 1.0
@@ -64,7 +65,7 @@ def main() -> None:
         env.reset()
         falls = 0
         for _ in range(150):
-            _, _, terminated, _, _ = env.step(torch.zeros(NUM_ENVS, action_dim))
+            _, _, terminated, _, _ = env.step(torch.zeros(num_envs, action_dim))
             falls += int(terminated.sum())
         result["falls"] = np.array(falls)
         result["height"] = (robot.data.root_pos_w.torch - unwrapped.scene.env_origins)[:, 2].numpy()
@@ -73,7 +74,7 @@ def main() -> None:
         finite = True
         torch.manual_seed(0)
         for _ in range(200):
-            obs, reward, _, _, _ = env.step(2.0 * torch.rand(NUM_ENVS, action_dim) - 1.0)
+            obs, reward, _, _, _ = env.step(2.0 * torch.rand(num_envs, action_dim) - 1.0)
             finite = finite and bool(obs["policy"].isfinite().all() and reward.isfinite().all())
         result["finite"], result["obs_dim"] = np.array(finite), np.array(obs["policy"].shape[-1])
         result |= kinematics(unwrapped, robot)
@@ -104,8 +105,8 @@ def kinematics(env, robot) -> dict[str, np.ndarray]:
     positions, poses = [], []
     torch.manual_seed(1)
     for _ in range(POSES_PER_ENV):
-        q = limits[:, 0] + torch.rand(NUM_ENVS, len(robot.joint_names)) * (limits[:, 1] - limits[:, 0])
         root = robot.data.default_root_pose.torch.clone()
+        q = limits[:, 0] + torch.rand(len(root), len(robot.joint_names)) * (limits[:, 1] - limits[:, 0])
         root[:, :3] += env.scene.env_origins
         robot.write_root_pose_to_sim_index(root_pose=root)
         robot.write_joint_position_to_sim_index(position=q)
@@ -121,9 +122,9 @@ def train(env, task: str, agent: str) -> int:
     """Train for two iterations; gives the iterations done."""
     agent_cfg = load_cfg_from_registry(task, agent)
     handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
-    agent_cfg.device = "cpu"
+    agent_cfg.device, agent_cfg.num_steps_per_env = "cpu", 12
     if hasattr(agent_cfg.algorithm, "buffer_size"):
-        agent_cfg.algorithm.buffer_size, agent_cfg.algorithm.learning_starts = 5000, 100
+        agent_cfg.algorithm.buffer_size, agent_cfg.algorithm.learning_starts = 5000, 20
         # small, since only that it runs is looked at
         agent_cfg.actor.hidden_dims = agent_cfg.critic.hidden_dims = [32, 32]
     runner = OnPolicyRunner(RslRlVecEnvWrapper(env), to_dict(agent_cfg), log_dir=None, device="cpu")

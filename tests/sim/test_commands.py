@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import run, script, stock, succeed
+from commands import script, stock, succeed
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
-
-from isaaclab_offpolicy.action_bounds import ActionBounds
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 
@@ -109,51 +107,6 @@ def test_train_with_a_time_limit_resume_and_evaluate(tmp_path: Path) -> None:
     assert len(runs) == 2
     checkpoints = sorted(int(p.stem.split("_")[1]) for p in runs[1].glob("model_*.pt"))
     assert checkpoints[-1] > last, "the count of iterations goes on"
-
-
-def test_bounds_that_do_not_fit_the_robot(tmp_path: Path) -> None:
-    (tmp_path / "other.yaml").write_text("joints:\n  LF_HAA: [-1, 1]\n")
-    result = run(
-        [*script("train"), "--task", TASK, "--num_envs", "2", "--device", "cpu", "--bounds", "other.yaml"], tmp_path
-    )
-    assert result.returncode == 1
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    assert "other.yaml" in line and "joint 'FL_hip_joint' of the robot has no bounds" in line
-    assert "joint 'LF_HAA' is not a joint of the robot" in line
-    assert "Traceback" not in result.stderr + result.stdout
-
-
-def test_recorded_actions_bound_the_next_training(tmp_path: Path) -> None:
-    small = ["--num_envs", "8", "--task", TASK]
-    succeed([*script("train"), "--agent", "ppo", "--max_iterations", "2", *small], tmp_path)
-    output = succeed(
-        [
-            *script("record_ppo_actions"), *small, "--steps", "40", "--percentiles", "5", "95", "--symmetric",
-            "--out", "bounds/mine.yaml", "--raw", "raw.npz",
-        ],
-        tmp_path,
-    )  # fmt: skip
-    raw = np.load(tmp_path / "raw.npz")
-    assert raw["actions"].shape == (320, 12) and "640 actions" in output, "each with its mirror image"
-    bounds = ActionBounds.from_yaml(tmp_path / "bounds" / "mine.yaml")
-    assert bounds.info["engine"] == "ovphysx" and bounds.info["percentiles"] == [5.0, 95.0]
-    assert bounds.info["action_scale"]["FL_hip_joint"] == 0.25
-    assert bounds.info["default_pose"]["RL_thigh_joint"] == 1.0
-    assert len(bounds.info["checkpoint_sha256"]) == 64
-    by_name = dict(zip(bounds.joint_names, zip(bounds.low, bounds.high, strict=True), strict=True))
-    low, high = by_name["FL_hip_joint"]
-    assert by_name["FR_hip_joint"] == pytest.approx((-high, -low), abs=1e-6)
-    left, right = (raw["actions"][:, list(raw["joint_names"]).index(f"{leg}_calf_joint")] for leg in ("FL", "FR"))
-    pooled = np.percentile(np.concatenate([left, right]), [5, 95])
-    assert by_name["FL_calf_joint"] == pytest.approx(tuple(pooled), abs=0.05)
-    assert (tmp_path / "bounds" / "mine.png").stat().st_size > 10_000
-    # a training takes the file, and keeps what was recorded with it
-    succeed([*script("train"), "--bounds", "bounds/mine.yaml", "--max_iterations", "1", *small], tmp_path)
-    last = sorted((tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir())[-1]
-    kept = ActionBounds.from_yaml(last / "bounds.yaml")
-    assert kept.reorder(bounds.joint_names) == bounds
-    refused = run([*script("record_ppo_actions"), *small, "--percentiles", "95", "5"], tmp_path)
-    assert refused.returncode == 1 and "the lower first" in refused.stderr
 
 
 def test_demo_to_its_end(tmp_path: Path) -> None:

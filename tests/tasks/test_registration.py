@@ -8,10 +8,11 @@ import re
 import gymnasium as gym
 import pytest
 
-from isaaclab_tasks.utils import load_cfg_from_registry
+from isaaclab_tasks.utils import load_cfg_from_registry, resolve_task_config
 
-from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, available_bounds
+from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, PERCENTILE, resolve_bounds
 from isaaclab_offpolicy.cli.arguments import load_tasks
+from isaaclab_offpolicy.robots.check import read_usd
 from isaaclab_offpolicy.tasks.velocity.stock_tasks import add_sac_to_isaaclab_tasks
 
 ROBOTS = ("Unitree-A1", "Unitree-Go1", "Unitree-Go2", "Anymal-B", "Anymal-C", "BDX")
@@ -31,9 +32,23 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
     # one folder for all agents of a task, and none shared by two tasks
     expected = f"{robot}_{terrain}".replace("-", "_").lower()
     assert ppo.experiment_name == sac.experiment_name == sac_cpu.experiment_name == expected
-    assert sac.algorithm.action_bounds in available_bounds()
-    # without a GPU: 0.25 rad around the default pose
-    assert sac_cpu.algorithm.action_bounds * env_cfg.actions.joint_pos.scale == pytest.approx(0.25)
+    if robot == "BDX":
+        assert (sac.algorithm.action_bounds, sac.algorithm.action_bounds_scale) == (JOINT_LIMITS, 1.0)
+    else:
+        assert sac.algorithm.action_bounds == PERCENTILE
+        # recorded for the task's own action scale and default pose
+        resolved = resolve_task_config(task, None, overrides=[])[0].scene.robot
+        bounds = resolve_bounds(sac.algorithm.percentile_bounds, list(read_usd(resolved.spawn.usd_path).limits))
+        assert set(bounds.action_scale or ()) == {env_cfg.actions.joint_pos.scale}
+        pose = {
+            joint: value
+            for pattern, value in resolved.init_state.joint_pos.items()
+            for joint in bounds.joint_names
+            if re.fullmatch(pattern, joint)
+        }
+        assert bounds.default_pose == tuple(pose[joint] for joint in bounds.joint_names)
+    # without a GPU: a small box around the default pose
+    assert sac_cpu.algorithm.action_bounds == "0.25rad"
     assert sac_cpu.algorithm.action_bounds_scale == 1.0
     assert (sac.algorithm.n_steps, sac.algorithm.train_freq) == ((1, 1) if terrain == "Flat" else (3, 10))
     assert sac.actor.hidden_dims == [512, 256, 128] and sac_cpu.actor.hidden_dims == [128, 128, 128]
@@ -64,23 +79,13 @@ def test_isaaclabs_own_velocity_tasks_have_sac() -> None:
 )
 def test_sac_for_isaaclabs_own_tasks(task: str, bounds: str, experiment: str, train_freq: int) -> None:
     cfg = load_cfg_from_registry(task, "rsl_rl_sac_cfg_entry_point")
-    assert cfg.algorithm.action_bounds == bounds
+    if bounds == JOINT_LIMITS:
+        assert cfg.algorithm.action_bounds == JOINT_LIMITS and cfg.algorithm.percentile_bounds is None
+    else:
+        assert cfg.algorithm.action_bounds == PERCENTILE and cfg.algorithm.percentile_bounds == bounds
     assert cfg.experiment_name == experiment
     assert cfg.algorithm.train_freq == train_freq
     assert cfg.algorithm.action_bounds_scale == (1.25 if train_freq == 10 and bounds != JOINT_LIMITS else 1.0)
-
-
-def test_the_biped_is_bounded_by_its_joint_limits() -> None:
-    from isaaclab_offpolicy.action_bounds import resolve_bounds
-    from isaaclab_offpolicy.robots.bdx import usd_path
-    from isaaclab_offpolicy.robots.check import read_usd
-
-    limits = read_usd(usd_path()).limits
-    soft = [((a + b) / 2 - 0.475 * (b - a), (a + b) / 2 + 0.475 * (b - a)) for a, b in limits.values()]
-    derived = ActionBounds.from_joint_limits(list(limits), soft, [0.0] * 14, [0.5] * 14)
-    shipped = resolve_bounds("bdx", list(limits))
-    assert shipped.low == pytest.approx(derived.low, abs=1e-3)
-    assert shipped.high == pytest.approx(derived.high, abs=1e-3)
 
 
 def test_another_biped_takes_the_place_of_ours(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

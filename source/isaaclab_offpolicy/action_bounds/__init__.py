@@ -3,6 +3,37 @@
 
 """Action bounds: the box that a policy commands, by joint name."""
 
-from .bounds import JOINT_LIMITS, ActionBounds, BoundsError, available_bounds, resolve_bounds
+from .bounds import ActionBounds, available_bounds, find_bounds, resolve_bounds
+from .environment import (
+    JOINT_LIMITS,
+    KINDS,
+    PERCENTILE,
+    SYMMETRIC,
+    action_bounds,
+    action_joint_names,
+    action_scale_and_offset,
+    joint_axes,
+    robot_mirror,
+    robot_of,
+)
+from .errors import BoundsError
+from .wrapper import ActionBoundsWrapper
 
-__all__ = ["JOINT_LIMITS", "ActionBounds", "BoundsError", "available_bounds", "resolve_bounds"]
+__all__ = [
+    "JOINT_LIMITS",
+    "KINDS",
+    "PERCENTILE",
+    "SYMMETRIC",
+    "ActionBounds",
+    "ActionBoundsWrapper",
+    "BoundsError",
+    "action_bounds",
+    "action_joint_names",
+    "action_scale_and_offset",
+    "available_bounds",
+    "find_bounds",
+    "joint_axes",
+    "resolve_bounds",
+    "robot_mirror",
+    "robot_of",
+]

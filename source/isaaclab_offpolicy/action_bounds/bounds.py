@@ -3,8 +3,9 @@
 
 """The box of actions that a policy may command, with the names of its joints.
 
-Bounds are in policy units: what the environment's action term multiplies by its scale and adds to the default pose.
-They belong to the policy, not to the environment: they are stored in its checkpoints and exports.
+Bounds are in policy units: what the environment's action term multiplies by its scale and adds to the default pose. So
+they mean nothing without scale and pose, and go with them. They belong to the policy, not to the environment: they are
+stored in its checkpoints and exports.
 """
 
 from __future__ import annotations
@@ -19,12 +20,20 @@ from typing import Any
 
 import yaml
 
+from .errors import BoundsError
+from .symmetry import Mirror
+
 DATA_DIR = Path(__file__).resolve().parent / "data"
 """Folder of the bounds files that the package ships."""
 
+MAX_FILE_BYTES = 1_000_000
+"""A larger file is no bounds file."""
 
-class BoundsError(ValueError):
-    """Bounds that cannot be used. The message names the file, where there is one, and the joint."""
+MAX_ITEMS = 10_000
+"""Values in a file's ``info``: aliases of YAML let a small file stand for a huge one."""
+
+SAME = 1.0e-4
+"""Relative difference up to which two action scales or default poses are the same."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class ActionBounds:
         high: Largest action of each joint [policy units], length A; greater than ``low``.
         source: Where the numbers come from.
         info: What else is known of them, such as percentiles and number of samples: plain data.
+        action_scale: Joint position per unit of action [rad], length A; None if it is not known.
+        default_pose: Position of each joint at action zero [rad], length A; None if it is not known.
 
     Raises:
         BoundsError: If a joint is named twice, the lengths differ, a number is not finite, or low ≥ high.
@@ -47,22 +58,31 @@ class ActionBounds:
     high: tuple[float, ...]
     source: str = ""
     info: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    action_scale: tuple[float, ...] | None = None
+    default_pose: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.joint_names:
             raise BoundsError("no joints")
-        for name, values in (("low", self.low), ("high", self.high)):
+        columns = {name: getattr(self, name) for name in ("low", "high", "action_scale", "default_pose")}
+        for name, values in columns.items():
+            if values is None:
+                continue
             if len(values) != len(self.joint_names):
                 raise BoundsError(f"{len(values)} values of '{name}' for {len(self.joint_names)} joints")
+            for joint, value in zip(self.joint_names, values, strict=True):
+                if not math.isfinite(value):
+                    raise BoundsError(f"joint '{joint}': {name} {value} is not finite")
         seen: set[str] = set()
         for joint, low, high in zip(self.joint_names, self.low, self.high, strict=True):
             if joint in seen:
                 raise BoundsError(f"joint '{joint}' is given twice")
             seen.add(joint)
-            if not (math.isfinite(low) and math.isfinite(high)):
-                raise BoundsError(f"joint '{joint}': [{low}, {high}] is not finite")
             if low >= high:
                 raise BoundsError(f"joint '{joint}': low {low} is not below high {high}")
+        for joint, scale in zip(self.joint_names, self.action_scale or (), strict=False):
+            if scale <= 0.0:
+                raise BoundsError(f"joint '{joint}': action_scale {scale} is not positive")
 
     @classmethod
     def symmetric(cls, joint_names: Sequence[str], limit: float) -> ActionBounds:
@@ -100,20 +120,46 @@ class ActionBounds:
                 raise BoundsError(f"joint '{name}': action scale {factor} is not positive")
             low.append((lower - middle) / factor)
             high.append((upper - middle) / factor)
-        return cls(tuple(joint_names), tuple(low), tuple(high), "joint limits")
+        return cls(
+            tuple(joint_names), tuple(low), tuple(high), "joint limits", {}, tuple(scale), tuple(default)
+        )  # fmt: skip
+
+    @classmethod
+    def around_default_pose(
+        cls, joint_names: Sequence[str], reach: float, default: Sequence[float], scale: Sequence[float]
+    ) -> ActionBounds:
+        """Bounds with which a joint's target stays within ±``reach`` [rad] of its default position.
+
+        Args:
+            joint_names: Names of the A joints.
+            reach: Largest distance of a target from the default position [rad].
+            default: Position of each joint at action zero [rad].
+            scale: Position per unit of action [rad].
+
+        Raises:
+            BoundsError: If ``reach`` is not a finite positive number.
+        """
+        if not (math.isfinite(reach) and reach > 0.0):
+            raise BoundsError(f"bounds of ±{reach} rad are not a finite positive number")
+        high = tuple(reach / factor for factor in scale)
+        low = tuple(-x for x in high)
+        return cls(tuple(joint_names), low, high, f"±{reach:g} rad", {}, tuple(scale), tuple(default))
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike) -> ActionBounds:
         """Read a bounds file.
 
-        The file holds ``joints``, a mapping from joint name to ``[low, high]``, and optionally ``source`` and ``info``;
-        its order is free, since joints are matched by name.
+        The file holds ``joints``, a mapping from joint name to ``[low, high]``, and optionally ``source``,
+        ``action_scale``, ``default_pose`` (a number, or a mapping from joint name to number) and ``info``; its order is
+        free, since joints are matched by name.
 
         Raises:
             BoundsError: If the file cannot be read or what it says cannot be used.
         """
         path = Path(path)
         try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise BoundsError(f"larger than {MAX_FILE_BYTES} bytes, which no bounds file is")
             data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
             return cls.from_dict(data)
         except OSError as error:
@@ -122,8 +168,12 @@ class ActionBounds:
             raise BoundsError(f"{path}: not a text file in UTF-8") from error
         except yaml.YAMLError as error:
             raise BoundsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        except RecursionError as error:
+            raise BoundsError(f"{path}: nested too deeply") from error
         except BoundsError as error:
             raise BoundsError(f"{path}: {error}") from error
+        except ValueError as error:  # such as a date that does not exist
+            raise BoundsError(f"{path}: not valid YAML: {error}") from error
 
     @classmethod
     def from_dict(cls, data: Any) -> ActionBounds:
@@ -134,31 +184,37 @@ class ActionBounds:
         """
         if not isinstance(data, dict) or not isinstance(data.get("joints"), dict):
             raise BoundsError("expected a mapping 'joints' of joint names to [low, high]")
+        unknown = [key for key in data if key not in FILE_KEYS]
+        if unknown:
+            raise BoundsError(f"unknown entry '{unknown[0]}'; a bounds file has {', '.join(FILE_KEYS)}")
         names, low, high = [], [], []
         for joint, pair in data["joints"].items():
-            if not isinstance(joint, str):
+            if not isinstance(joint, str) or not joint.strip() or not joint.isprintable():
                 raise BoundsError(f"joint name {joint!r} is not text")
-            numbers = pair if isinstance(pair, (list, tuple)) else [pair]
-            if len(numbers) != 2:
-                raise BoundsError(f"joint '{joint}': expected [low, high], got {pair!r}")
-            for number in numbers:
-                if isinstance(number, bool) or not isinstance(number, (int, float)):
-                    raise BoundsError(f"joint '{joint}': {number!r} is not a number")
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise BoundsError(f"joint '{joint}': expected [low, high], got {_short(pair)}")
             names.append(joint)
-            try:
-                low.append(float(numbers[0]))
-                high.append(float(numbers[1]))
-            except OverflowError:
-                raise BoundsError(f"joint '{joint}': {pair!r} is too large") from None
+            low.append(_number(f"joint '{joint}'", pair[0]))
+            high.append(_number(f"joint '{joint}'", pair[1]))
+        source = data.get("source") or ""
+        if not isinstance(source, str):
+            raise BoundsError(f"'source' is text, not {_short(source)}")
         info = data.get("info") or {}
         if not isinstance(info, dict):
-            raise BoundsError(f"'info' is a mapping, not {info!r}")
-        return cls(tuple(names), tuple(low), tuple(high), str(data.get("source") or ""), info)
+            raise BoundsError(f"'info' is a mapping, not {_short(info)}")
+        scale, pose = (_per_joint(key, data.get(key), names) for key in ("action_scale", "default_pose"))
+        return cls(tuple(names), tuple(low), tuple(high), source, _Plain().convert(info), scale, pose)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for YAML and checkpoints: ``{"source": …, "joints": {name: [low, high]}, "info": …}``."""
+        """Plain data, for YAML and checkpoints: what :meth:`from_yaml` describes."""
         pairs = zip(self.joint_names, self.low, self.high, strict=True)
         data: dict[str, Any] = {"source": self.source, "joints": {name: [low, high] for name, low, high in pairs}}
+        for key in ("action_scale", "default_pose"):
+            values = getattr(self, key)
+            if values is not None:
+                # one number where all joints have the same
+                same = len(set(values)) == 1
+                data[key] = values[0] if same else dict(zip(self.joint_names, values, strict=True))
         return data | ({"info": dict(self.info)} if self.info else {})
 
     def to_yaml(self, path: str | os.PathLike) -> None:
@@ -182,17 +238,90 @@ class ActionBounds:
             parts += [f"joint '{name}' is not a joint of the robot" for name in extra]
             raise BoundsError("; ".join(parts))
         index = [self.joint_names.index(name) for name in joint_names]
-        return replace(
-            self,
-            joint_names=tuple(joint_names),
-            low=tuple(self.low[i] for i in index),
-            high=tuple(self.high[i] for i in index),
+        columns = {name: getattr(self, name) for name in ("low", "high", "action_scale", "default_pose")}
+        ordered = {
+            name: None if values is None else tuple(values[i] for i in index) for name, values in columns.items()
+        }
+        return replace(self, joint_names=tuple(joint_names), **ordered)
+
+    def symmetrized(self, mirror: Mirror) -> ActionBounds:
+        """Left-right symmetric bounds: the mean of these and their mirror image.
+
+        Args:
+            mirror: Left and right, in the order of the joints.
+
+        Raises:
+            BoundsError: If the default pose is not symmetric, so that an action's mirror image is none.
+        """
+        if self.default_pose is not None:
+            image = mirror.apply(self.default_pose)
+            for joint, own, other in zip(self.joint_names, self.default_pose, image, strict=True):
+                if abs(own - other) > 1e-3:
+                    raise BoundsError(f"the default pose is not left-right symmetric (joint '{joint}')")
+        low, high = mirror.symmetric_box(self.low, self.high)
+        return replace(self, low=low, high=high, source=f"{self.source}; made left-right symmetric".lstrip("; "))
+
+    def fitted(self, action_scale: Sequence[float], default_pose: Sequence[float]) -> ActionBounds:
+        """The same bounds, known to be those of a task with this scale and pose.
+
+        Args:
+            action_scale: The task's joint position per unit of action [rad], length A.
+            default_pose: The task's joint positions at action zero [rad], length A.
+
+        Raises:
+            BoundsError: If the bounds were made for another scale or pose; it names the first joint that differs.
+        """
+        task = {"action scale": (self.action_scale, action_scale), "default pose": (self.default_pose, default_pose)}
+        for what, (own, others) in task.items():
+            for joint, mine, other in zip(self.joint_names, own or (), others, strict=False):
+                if abs(mine - other) > SAME * max(1.0, abs(mine), abs(other)):
+                    raise BoundsError(
+                        f"made for another {what}: {mine:g} rad at joint '{joint}', where the task has {other:g}; the"
+                        " same joint targets in the task's units are written by: scripts/bounds.py derive --task TASK"
+                        " --source FILE --out NEW"
+                    )
+        return replace(self, action_scale=tuple(action_scale), default_pose=tuple(default_pose))
+
+    def converted(self, action_scale: Sequence[float], default_pose: Sequence[float]) -> ActionBounds:
+        """Bounds with the same joint targets in a task with another scale or pose.
+
+        Target = pose + scale · action, joint by joint.
+
+        Args:
+            action_scale: The task's joint position per unit of action [rad], length A.
+            default_pose: The task's joint positions at action zero [rad], length A.
+
+        Raises:
+            BoundsError: If it is not known for which scale and pose these bounds were made.
+        """
+        targets = self.targets()
+        if targets is None:
+            raise BoundsError("the file does not say for which action_scale and default_pose its bounds are")
+        low, high = (
+            tuple((t[side] - pose) / scale for t, pose, scale in zip(targets, default_pose, action_scale, strict=True))
+            for side in (0, 1)
         )
+        return replace(
+            self, low=low, high=high, action_scale=tuple(action_scale), default_pose=tuple(default_pose)
+        )  # fmt: skip
+
+    def targets(self) -> list[tuple[float, float]] | None:
+        """Lowest and highest target of each joint [rad]; None if scale or pose are not known."""
+        if self.action_scale is None or self.default_pose is None:
+            return None
+        rows = zip(self.default_pose, self.action_scale, self.low, self.high, strict=True)
+        return [(pose + scale * low, pose + scale * high) for pose, scale, low, high in rows]
 
     def scaled(self, factor: float) -> ActionBounds:
-        """The bounds multiplied by a factor, as the published recipe does on rough terrain (×1.25)."""
+        """The bounds multiplied by a factor, as the published recipe does on rough terrain (×1.25).
+
+        Raises:
+            BoundsError: If the factor is not a finite positive number.
+        """
         if factor == 1.0:
             return self
+        if not (math.isfinite(factor) and factor > 0.0):
+            raise BoundsError(f"a factor of {factor} on the bounds is not a finite positive number")
         return replace(
             self,
             low=tuple(factor * x for x in self.low),
@@ -201,8 +330,8 @@ class ActionBounds:
         )
 
 
-JOINT_LIMITS = "joint-limits"
-"""What to give in place of a file's name for bounds from the robot's own joint limits."""
+FILE_KEYS = ("source", "joints", "action_scale", "default_pose", "info")
+"""Entries of a bounds file."""
 
 
 def available_bounds() -> list[str]:
@@ -214,7 +343,7 @@ def resolve_bounds(spec: str | float, joint_names: Sequence[str], scale: float =
     """Find bounds for a robot.
 
     Args:
-        spec: Name of a shipped file (:func:`available_bounds`), path of a bounds file, or a number X for ±X.
+        spec: Name of a shipped file (:func:`available_bounds`), path of a bounds file, or a number X, or ``±X``.
         joint_names: The robot's joints in the order of its actions.
         scale: Factor on the bounds.
 
@@ -229,23 +358,100 @@ def resolve_bounds(spec: str | float, joint_names: Sequence[str], scale: float =
         if not (math.isfinite(number) and number > 0.0):
             raise BoundsError(f"bounds of ±{spec} are not a finite positive number")
         return ActionBounds.symmetric(joint_names, number).scaled(scale)
-    text = str(spec)
-    path = DATA_DIR / f"{text}.yaml" if text in available_bounds() else Path(text).expanduser()
-    if not path.is_file():
-        near = get_close_matches(text, available_bounds(), n=3, cutoff=0.4) or available_bounds()
-        raise BoundsError(f"no bounds file '{text}'; shipped are: {', '.join(near)}")
-    bounds = ActionBounds.from_yaml(path)
+    bounds = find_bounds(str(spec))
     try:
         return bounds.reorder(joint_names).scaled(scale)
     except BoundsError as error:
-        raise BoundsError(f"{path}: {error}") from error
+        raise BoundsError(f"{bounds_path(str(spec))}: {error}") from error
+
+
+def bounds_path(spec: str) -> Path:
+    """Path of a bounds file.
+
+    Args:
+        spec: Name of a shipped file (:func:`available_bounds`), or path of a file.
+
+    Raises:
+        BoundsError: If there is none; it names the nearest shipped ones.
+    """
+    path = DATA_DIR / f"{spec}.yaml" if spec in available_bounds() else Path(spec).expanduser()
+    if not path.is_file():
+        near = get_close_matches(spec, available_bounds(), n=3, cutoff=0.4) or available_bounds()
+        raise BoundsError(f"no bounds file {_short(spec)}; shipped are: {', '.join(near)}")
+    return path
+
+
+def find_bounds(spec: str) -> ActionBounds:
+    """Bounds of a file, as it is.
+
+    Args:
+        spec: Name of a shipped file (:func:`available_bounds`), or path of a file.
+
+    Raises:
+        BoundsError: If there is no such file, or it cannot be used.
+    """
+    return ActionBounds.from_yaml(bounds_path(spec))
 
 
 def _as_number(spec: str | float) -> float | None:
     try:
-        return float(spec)
+        return float(str(spec).removeprefix("±"))
     except ValueError:
         return None
+
+
+def _number(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BoundsError(f"{what}: {_short(value)} is not a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise BoundsError(f"{what}: {_short(value)} is too large") from None
+
+
+def _per_joint(key: str, value: Any, names: Sequence[str]) -> tuple[float, ...] | None:
+    """A number for each joint out of a number or a mapping."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        return (_number(f"'{key}'", value),) * len(names)
+    for joint in value:
+        if joint not in names:
+            raise BoundsError(f"'{key}' names joint {_short(joint)}, which has no bounds")
+    for joint in names:
+        if joint not in value:
+            raise BoundsError(f"'{key}' lacks joint '{joint}'")
+    return tuple(_number(f"'{key}' of joint '{joint}'", value[joint]) for joint in names)
+
+
+def _short(value: Any) -> str:
+    """A value for an error message, whatever its length."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # an alias of itself, or an integer of thousands of digits
+        text = type(value).__name__
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class _Plain:
+    """Turns what a YAML file holds into plain data that a checkpoint can hold."""
+
+    def __init__(self) -> None:
+        self._items = 0
+
+    def convert(self, value: Any, depth: int = 0) -> Any:
+        self._items += 1
+        if depth > 10 or self._items > MAX_ITEMS:
+            raise BoundsError("'info' holds too much")
+        if isinstance(value, dict):
+            return {str(key): self.convert(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set)):
+            return [self.convert(item, depth + 1) for item in value]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if isinstance(value, bytes):
+            raise BoundsError("'info' holds binary data")
+        return str(value)  # a date
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -256,8 +462,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
             if not isinstance(key, Hashable):
-                raise BoundsError(f"line {key_node.start_mark.line + 1}: {key!r} cannot be a name")
+                raise BoundsError(f"line {key_node.start_mark.line + 1}: {_short(key)} cannot be a name")
             if key in keys:
-                raise BoundsError(f"joint '{key}' is given twice (line {key_node.start_mark.line + 1})")
+                raise BoundsError(f"{_short(key)} is given twice (line {key_node.start_mark.line + 1})")
             keys.add(key)
         return super().construct_mapping(node, deep)

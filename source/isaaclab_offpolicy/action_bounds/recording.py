@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .bounds import ActionBounds, BoundsError
+from .bounds import ActionBounds
+from .errors import BoundsError
 from .histogram import StreamingHistogram
 from .symmetry import Mirror, mirrored_name
 
@@ -55,7 +56,12 @@ class ActionRecorder:
             self.histogram.add(self._sign * actions[:, self._index])
 
     def bounds(
-        self, percentiles: tuple[float, float], source: str = "", info: Mapping[str, Any] | None = None
+        self,
+        percentiles: tuple[float, float],
+        source: str = "",
+        info: Mapping[str, Any] | None = None,
+        action_scale: Sequence[float] | None = None,
+        default_pose: Sequence[float] | None = None,
     ) -> ActionBounds:
         """Bounds between two percentiles.
 
@@ -63,6 +69,8 @@ class ActionRecorder:
             percentiles: Lower and upper percentile.
             source: Where the actions come from.
             info: What else is to be kept beside the bounds.
+            action_scale: Joint position per unit of action [rad], length A.
+            default_pose: Position of each joint at action zero [rad], length A.
 
         Raises:
             BoundsError: If the percentiles are not two, the lower first.
@@ -72,10 +80,8 @@ class ActionRecorder:
         low, high = self.histogram.percentiles(percentiles)
         if self.mirror is not None:
             # the same but for the width of a bin; now exactly
-            turns = self._sign < 0.0
-            image_low = torch.where(turns, -high[self._index], low[self._index])
-            image_high = torch.where(turns, -low[self._index], high[self._index])
-            low, high = (low + image_low) / 2, (high + image_high) / 2
+            box = self.mirror.symmetric_box(low.tolist(), high.tolist())
+            low, high = (torch.tensor(corner).to(low) for corner in box)
         narrow = (MIN_WIDTH - (high - low)).clamp(min=0.0) / 2
         low, high = low - narrow, high + narrow
         outside = self.histogram.share_outside(low, high)
@@ -93,6 +99,8 @@ class ActionRecorder:
             tuple(round(x, 4) for x in high.tolist()),
             source,
             {**facts, **(info or {})},
+            None if action_scale is None else tuple(action_scale),
+            None if default_pose is None else tuple(default_pose),
         )
 
     def plot(

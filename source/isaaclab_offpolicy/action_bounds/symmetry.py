@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bounds import BoundsError
+from .errors import BoundsError
 
 SIDES = (
     (r"^([FRH])L(?=_)", r"\1R"), (r"^([FRH])R(?=_)", r"\1L"),  # Unitree: FL_hip_joint, FR_hip_joint
@@ -34,6 +34,27 @@ class Mirror:
 
     sign: tuple[float, ...]
     """For each joint, 1, or -1 where the image turns the other way."""
+
+    def apply(self, values: Sequence[float]) -> tuple[float, ...]:
+        """The mirror image of joint positions or actions, length A."""
+        return tuple(sign * values[i] for i, sign in zip(self.index, self.sign, strict=True))
+
+    def symmetric_box(self, low: Sequence[float], high: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The mean of a box and its mirror image, exactly symmetric.
+
+        Args:
+            low: Lower corner, length A.
+            high: Upper corner, length A.
+
+        Returns:
+            Lower and upper corner.
+        """
+        corners = (self.apply(low), self.apply(high))
+        image_low, image_high = map(min, *corners), map(max, *corners)
+        return (
+            tuple((a + b) / 2 for a, b in zip(low, image_low, strict=True)),
+            tuple((a + b) / 2 for a, b in zip(high, image_high, strict=True)),
+        )
 
 
 def mirrored_name(name: str, names: Sequence[str]) -> str:

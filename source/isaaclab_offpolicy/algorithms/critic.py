@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from rsl_rl.utils import resolve_nn_activation
 from torch import nn
 
+LAYER_NORM_EPS = 1.0e-6
+"""Added to the variance: Flax's, with which the published results were made, and not torch's 1e-5."""
+
 
 class QEnsemble(nn.Module):
     """Several Q-functions of equal shape, with one batched matrix product per layer for all of them.
@@ -74,7 +77,7 @@ class QEnsemble(nn.Module):
         for i in range(len(self.weights) - 1):
             x = torch.baddbmm(self.biases[i], x, self.weights[i])
             if len(self.norm_weights):
-                x = F.layer_norm(x, x.shape[-1:])
+                x = F.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
                 x = torch.addcmul(self.norm_biases[i], x, self.norm_weights[i])
             x = self.activation(x)
         return torch.baddbmm(self.biases[-1], x, self.weights[-1]).squeeze(-1)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING
 from typing import Literal
 
 from isaaclab.utils import configclass
@@ -71,8 +70,12 @@ class SacAlgorithmCfg:
 
     class_name: str = "isaaclab_offpolicy.algorithms:SAC"
 
-    action_bounds: str | float = MISSING  # type: ignore[assignment]
-    """Bounds of the actions: name of a shipped file, path of a file, X for ±X [policy units], or ``joint-limits``."""
+    action_bounds: str | float = "percentile"
+    """Bounds of the actions: ``percentile``, ``symmetric``, ``joint-limits``, ``Xrad``, X, or a file; see
+    :func:`~isaaclab_offpolicy.action_bounds.action_bounds`."""
+
+    percentile_bounds: str | None = None
+    """The file with the percentiles recorded for the task: what ``percentile`` and ``symmetric`` stand for."""
 
     action_bounds_scale: float = 1.0
     """Factor on the bounds. The published recipe takes 1.25 on rough terrain."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -18,13 +19,13 @@ from rsl_rl.utils import resolve_class, resolve_obs_groups
 from tensordict import TensorDict
 from torch import nn
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_bounds
 
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
-from .environment import action_bounds
 from .exploration import HeldNoise
 from .replay_buffer import ReplayBatch, ReplayBuffer
+from .saturation import SaturationMonitor
 from .temperature import EntropyCoef
 
 
@@ -124,6 +125,7 @@ class SAC:
         self.storage = storage
         self.bounds = bounds
         self.noise = HeldNoise(storage.num_envs, actor.distribution.output_dim, noise_hold, noise_scale, device)
+        self.saturation = SaturationMonitor(actor.distribution.output_dim, device=device)
         self.entropy_coef = EntropyCoef(ent_coef).to(device)
         is_auto = isinstance(target_entropy, str)
         if is_auto and target_entropy != "auto":
@@ -179,7 +181,8 @@ class SAC:
             raise ValueError("SAC trains on one device; start it without --distributed")
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
 
-        bounds = action_bounds(env, alg_cfg.pop("action_bounds"), alg_cfg.pop("action_bounds_scale", 1.0))
+        options = (alg_cfg.pop(name) for name in ("action_bounds", "action_bounds_scale", "percentile_bounds"))
+        bounds = action_bounds(env, *options)
         print(_describe(bounds))
         actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
         actor: MLPModel = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg)
@@ -229,7 +232,7 @@ class SAC:
             self.distribution.update(self.actor.mlp(self.actor.get_latent(obs)))
             mean, std = self.distribution.params
             self._unit_action = torch.tanh(torch.addcmul(mean, std, noise))
-            self._metrics.add("action_saturation", (self._unit_action.abs() > SATURATED).float().mean())
+            self.saturation.add(self._unit_action)
         return self.distribution.to_action(self._unit_action)
 
     def process_env_step(
@@ -292,6 +295,10 @@ class SAC:
         then, timesteps_then, updates_then = self._last_report
         elapsed, transitions = max(now - then, 1e-9), timesteps - timesteps_then
         self._last_report = (now, timesteps, updates)
+        saturation, warnings = self.saturation.pop(self.bounds)
+        metrics |= saturation
+        for line in warnings:
+            print(f"[WARNING] {line}", file=sys.stderr)
         metrics["alpha"] = self.entropy_coef().item()
         metrics["replay_ratio"] = (updates - updates_then) / transitions if transitions else 0.0
         metrics["gradient_steps_per_second"] = (updates - updates_then) / elapsed
@@ -377,6 +384,11 @@ class SAC:
                     f"the checkpoint's joints are in another order ({', '.join(saved.joint_names)}) than the task's "
                     f"({', '.join(self.bounds.joint_names)}); set robot.joint_ordering to the one it was trained with"
                 )
+            if self.bounds.action_scale is not None and self.bounds.default_pose is not None:
+                try:
+                    saved = saved.fitted(self.bounds.action_scale, self.bounds.default_pose)
+                except BoundsError as error:
+                    raise BoundsError(f"the policy was {str(error).partition(';')[0]}") from None
             self.actor.load_state_dict(loaded_dict["actor_state_dict"], strict=strict)
             self.bounds = saved
             self._uniform_until = 0
@@ -537,10 +549,6 @@ class SAC:
                     f"{name} is not finite: {value[tuple(bad[0])].item()} in {where}"
                     f" ({len(bad)} numbers in all) after {self.num_timesteps} transitions"
                 )
-
-
-SATURATED = 0.98
-"""A unit action beyond this is within 1 % of the range from a bound."""
 
 
 class _Means:

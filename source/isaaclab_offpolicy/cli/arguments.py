@@ -23,6 +23,12 @@ AGENTS = {
     "sac": "rsl_rl_sac_cfg_entry_point",
     "sac-cpu": "rsl_rl_sac_cpu_cfg_entry_point",
     "ppo": "rsl_rl_cfg_entry_point",
+    "sbx-sac": "sbx_sac_cfg_entry_point",
+    "sbx-sac-cpu": "sbx_sac_cpu_cfg_entry_point",
+    "sbx-tqc": "sbx_tqc_cfg_entry_point",
+    "sbx-ppo": "sbx_ppo_cfg_entry_point",
+    "sb3-sac": "sb3_sac_cfg_entry_point",
+    "sb3-ppo": "sb3_ppo_cfg_entry_point",
 }
 """Agents, and the names under which tasks register their configurations."""
 
@@ -31,6 +37,12 @@ CHECKPOINT_PATTERN = r"model_\d+\.pt"
 
 BEST_CHECKPOINT = "best.pt"
 """Checkpoint with the highest mean return in training."""
+
+SB3_CHECKPOINT_PATTERN = r"model_\d+\.zip"
+"""Checkpoints of SBX's and Stable-Baselines3's agents."""
+
+BEST_SB3_CHECKPOINT = "best.zip"
+"""Their checkpoint with the highest mean return."""
 
 
 class CliError(SystemExit):
@@ -112,6 +124,20 @@ def check_task_and_agent(task: str | None, agent: str) -> str:
         one_of("agent", agent, AGENTS)
         raise CliError(f"task '{task}' has no agent '{agent}'; it has: {', '.join(short)}")
     return key
+
+
+def is_sb3(agent_key: str) -> bool:
+    """Whether a configuration key is that of an agent of SBX or Stable-Baselines3.
+
+    Raises:
+        CliError: If it is, and the libraries are not installed.
+    """
+    if not agent_key.startswith(("sbx_", "sb3_")):
+        return False
+    missing = [name for name in ("stable_baselines3", "sbx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CliError(f"agent needs {' and '.join(missing)}; install isaaclab_offpolicy[sbx]")
+    return True
 
 
 def duration(text: str) -> float:
@@ -241,27 +267,31 @@ def find_checkpoint(spec: str, task: str, agent_key: str, experiment: str | None
     from isaaclab_rl.entrypoints.common import resolve_checkpoint_selector
     from isaaclab_tasks.utils import load_cfg_from_registry
 
+    sb3 = is_sb3(agent_key)
+    library, suffix = ("sbx", "zip") if sb3 else ("rsl_rl", "pt")
+    pattern, best = (
+        (SB3_CHECKPOINT_PATTERN, BEST_SB3_CHECKPOINT) if sb3 else (CHECKPOINT_PATTERN, BEST_CHECKPOINT)
+    )  # fmt: skip
     if spec not in ("latest", "best"):
         path = Path(spec).expanduser()
         if path.is_dir():
-            found = sorted(path.glob("model_*.pt"), key=lambda p: int(p.stem.rpartition("_")[2]))
+            found = sorted(path.glob(f"model_*.{suffix}"), key=lambda p: int(p.stem.rpartition("_")[2]))
             if not found:
-                raise CliError(f"no checkpoint model_N.pt in '{path}'")
+                raise CliError(f"no checkpoint model_N.{suffix} in '{path}'")
             return str(found[-1].resolve())
         if not path.is_file():
-            raise CliError(f"no checkpoint '{spec}'; give 'latest', 'best' or the path of a .pt file")
+            raise CliError(f"no checkpoint '{spec}'; give 'latest', 'best' or the path of a .{suffix} file")
         return str(path.resolve())
     agent_cfg: Any = load_cfg_from_registry(task, agent_key)
-    root = Path("logs", "rsl_rl", experiment or agent_cfg.experiment_name).absolute()
-    pattern = CHECKPOINT_PATTERN if spec == "latest" else rf"{CHECKPOINT_PATTERN}|{re.escape(BEST_CHECKPOINT)}"
+    root = Path("logs", library, experiment or agent_cfg.experiment_name).absolute()
     try:
         return resolve_checkpoint_selector(
             str(root),
             spec,
-            library="rsl_rl",
+            library=library,
             task=task,
-            checkpoint_pattern=pattern,
-            preferred_checkpoint_pattern=re.escape(BEST_CHECKPOINT),
+            checkpoint_pattern=pattern if spec == "latest" else rf"{pattern}|{re.escape(best)}",
+            preferred_checkpoint_pattern=re.escape(best),
             metadata={"agent": agent_key},
         )
     except ValueError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from .arguments import (
     find_checkpoint,
     positive_int,
 )
+from .simulation import load_policy, running_task
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,35 +86,14 @@ def run(
     device: str,
     seed: int,
     overrides: list[str],
+    adjust: Callable[[Any], None] | None = None,
 ) -> dict[str, Any]:
-    """Build the task, load the checkpoint and evaluate it; see :func:`main` for the arguments."""
-    import gymnasium as gym
-    from rsl_rl.runners import OnPolicyRunner
-
-    from isaaclab.app import launch_simulation
-    from isaaclab.utils import to_dict
-    from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
-    from isaaclab_tasks.utils import resolve_task_config
-
+    """Build the task, load the checkpoint and evaluate it; see :func:`.simulation.running_task` for the arguments."""
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
 
-    from .runner import load_checkpoint
-
-    configs: tuple[Any, Any] = resolve_task_config(task, agent_key, overrides=overrides)  # type: ignore[assignment]
-    env_cfg, agent_cfg = configs
-    handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
-    env_cfg.scene.num_envs, env_cfg.sim.device, env_cfg.seed = num_envs, device, seed
-    agent_cfg.device = device
-    with launch_simulation(env_cfg, {"device": device}):
-        env = gym.make(task, cfg=env_cfg)
-        try:
-            wrapped = RslRlVecEnvWrapper(env, clip_actions=agent_cfg.clip_actions)  # type: ignore[arg-type]
-            runner = OnPolicyRunner(wrapped, to_dict(agent_cfg), log_dir=None, device=device)
-            load_checkpoint(runner.load, checkpoint, None, True, device)
-            policy = runner.get_inference_policy(device=device)
-            return evaluate(wrapped, policy, episodes, velocity_tracking(env.unwrapped)).summary()
-        finally:
-            env.close()
+    with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
+        policy = load_policy(env, agent_cfg, checkpoint)
+        return evaluate(env, policy, episodes, velocity_tracking(env.unwrapped)).summary()
 
 
 if __name__ == "__main__":

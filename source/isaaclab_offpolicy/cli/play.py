@@ -15,6 +15,7 @@ from .arguments import (
     check_task_and_agent,
     engine_overrides,
     find_checkpoint,
+    is_sb3,
     option,
     positive_int,
     split_overrides,
@@ -57,6 +58,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         command += ["--viz", viewer]
     if args.video:
         command.append("--video")
+    if is_sb3(key):
+        from isaaclab_offpolicy.sbx import playback
+
+        playback.run([*command, *flags, *overrides])
+        return
     if not any(item.startswith("agent.device=") for item in overrides):
         overrides.append(f"agent.device={device}")
     run([*command, *flags, *overrides])

@@ -11,12 +11,19 @@ import hashlib
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from isaaclab_offpolicy.action_bounds import BoundsError
+from isaaclab_offpolicy.action_bounds import (
+    JOINT_LIMITS,
+    ActionBounds,
+    BoundsError,
+    action_bounds,
+    action_joint_names,
+    robot_mirror,
+)
+from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
 
 from .arguments import (
     CliError,
@@ -28,6 +35,7 @@ from .arguments import (
     find_checkpoint,
     positive_int,
 )
+from .simulation import load_policy, running_task
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,19 +82,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     out: Path = args.out or Path(checkpoint).parent / "action_bounds.yaml"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        recorder, limits, facts = record(args, key, checkpoint, device, overrides)
+        recorder, within, engine = record(args, key, checkpoint, device, overrides)
         info = {
             "task": args.task,
             "agent": args.agent,
             "actions": args.actions,
-            **facts,
+            "engine": engine,
             "checkpoint_sha256": hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest(),
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {name: importlib.metadata.version(name) for name in ("isaaclab_offpolicy", "isaaclab")},
         }
         source = f"{low:g} and {high:g} percentiles of the {args.actions} actions of '{args.agent}' on {args.task}"
-        bounds = recorder.bounds((low, high), source, info)
+        bounds = recorder.bounds((low, high), source, info, within.action_scale, within.default_pose)
         bounds.to_yaml(out)
+        limits = dict(zip(within.joint_names, zip(within.low, within.high, strict=True), strict=True))
         recorder.plot(out.with_suffix(".png"), bounds, limits, f"{args.task}, {args.actions} actions")
     except (BoundsError, ValueError) as error:
         raise CliError(str(error)) from None
@@ -99,72 +108,31 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def record(
     args: argparse.Namespace, key: str, checkpoint: str, device: str, overrides: list[str]
-) -> tuple[Any, dict[str, tuple[float, float]], dict[str, Any]]:
+) -> tuple[ActionRecorder, ActionBounds, str]:
     """Play the policy.
 
     Returns:
-        The recorder, the joint limits in policy units by joint, and facts about the task.
+        The recorder; what the joints' limits would bound, with the task's action scale and default pose; the engine.
     """
-    import gymnasium as gym
-    from rsl_rl.runners import OnPolicyRunner
     from tqdm import trange
 
-    from isaaclab.app import launch_simulation
-    from isaaclab.utils import to_dict
-    from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
-    from isaaclab_tasks.utils import resolve_task_config
-
-    from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
-    from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
-    from isaaclab_offpolicy.action_bounds.symmetry import mirror_joints
-    from isaaclab_offpolicy.algorithms.environment import action_bounds, action_joint_names, action_scale_and_offset
-    from isaaclab_offpolicy.robots.check import read_usd
-
-    from .runner import load_checkpoint
-
-    configs: tuple[Any, Any] = resolve_task_config(args.task, key, overrides=overrides)  # type: ignore[assignment]
-    env_cfg, agent_cfg = configs
-    handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
-    env_cfg.scene.num_envs, env_cfg.sim.device, env_cfg.seed = args.num_envs, device, args.seed
-    agent_cfg.device = device
-    with launch_simulation(env_cfg, {"device": device}):
-        env = gym.make(args.task, cfg=env_cfg)
-        try:
-            wrapped = RslRlVecEnvWrapper(env, clip_actions=agent_cfg.clip_actions)  # type: ignore[arg-type]
-            names = action_joint_names(wrapped)
-            mirror = None
-            if args.symmetric:
-                mirror = mirror_joints(names, read_usd(env_cfg.scene.robot.spawn.usd_path).axes)
-            recorder = ActionRecorder(names, mirror, device=device)
-            runner = OnPolicyRunner(wrapped, to_dict(agent_cfg), log_dir=None, device=device)
-            load_checkpoint(runner.load, checkpoint, None, True, device)
-            policy = runner.get_inference_policy(device=device)
-            raw: list[np.ndarray] = []
-            with torch.inference_mode():
-                obs, _ = wrapped.reset()
-                for _ in trange(args.steps, desc="recording", unit="step", mininterval=1.0):
-                    actions = policy(obs, stochastic_output=args.actions == "sampled")
-                    recorder.add(actions)
-                    if args.raw:
-                        raw.append(actions.cpu().numpy())
-                    obs, *_ = wrapped.step(actions)
-            if args.raw:
-                np.savez(args.raw, actions=np.concatenate(raw), joint_names=np.array(names))
-            within = action_bounds(wrapped, JOINT_LIMITS)
-            limits = {
-                name: (low, high) for name, low, high in zip(within.joint_names, within.low, within.high, strict=True)
-            }
-            scale, offset = action_scale_and_offset(wrapped)
-            facts = {
-                "engine": next(
-                    (item.partition("=")[2] for item in overrides if item.startswith("physics=")), "default"
-                ),
-                "action_scale": {name: round(value, 6) for name, value in zip(names, scale, strict=True)},
-                "default_pose": {name: round(value, 6) for name, value in zip(names, offset, strict=True)},
-            }
-            return recorder, limits, facts
-        finally:
-            env.close()
+    with running_task(args.task, key, args.num_envs, device, args.seed, overrides) as (env, agent_cfg):
+        names = action_joint_names(env)
+        recorder = ActionRecorder(names, robot_mirror(env) if args.symmetric else None, device=device)
+        policy = load_policy(env, agent_cfg, checkpoint)
+        raw: list[np.ndarray] = []
+        with torch.inference_mode():
+            obs, _ = env.reset()
+            for _ in trange(args.steps, desc="recording", unit="step", mininterval=1.0):
+                actions = policy(obs, stochastic_output=args.actions == "sampled")
+                recorder.add(actions)
+                if args.raw:
+                    raw.append(actions.cpu().numpy())
+                obs, *_ = env.step(actions)
+        if args.raw:
+            np.savez(args.raw, actions=np.concatenate(raw), joint_names=np.array(names))
+        engine = next((item.partition("=")[2] for item in overrides if item.startswith("physics=")), "default")
+        return recorder, action_bounds(env, JOINT_LIMITS), engine
 
 
 if __name__ == "__main__":

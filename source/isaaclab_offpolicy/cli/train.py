@@ -19,15 +19,17 @@ from .arguments import (
     duration,
     engine_overrides,
     find_checkpoint,
+    is_sb3,
     option,
     positive_int,
     split_overrides,
 )
 
-CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512}
+CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512, "sbx-sac": 256, "sbx-sac-cpu": 256, "sbx-tqc": 256,
+                "sbx-ppo": 512, "sb3-sac": 256, "sb3-ppo": 512}  # fmt: skip
 """Environments on a CPU when nobody says: beyond 256 the simulation gains little (docs, "Engines")."""
 
-GPU_NUM_ENVS = {"sac": 1024}
+GPU_NUM_ENVS = {"sac": 1024, "sbx-sac": 1024, "sbx-tqc": 1024, "sb3-sac": 1024}
 """Environments on a GPU when nobody says: what the published hyperparameters were tuned with. PPO takes the task's."""
 
 
@@ -53,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args, rest = parser().parse_known_args(argv)
     key = check_task_and_agent(args.task, args.agent)
+    sb3 = is_sb3(key)
     device = check_device(args.device)
     short = next((name for name, value in AGENTS.items() if value == key), args.agent)
     flags, overrides = split_overrides(rest)
@@ -69,11 +72,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.bounds is not None:
         if args.resume is not None:
             raise CliError("--bounds cannot be changed on --resume: they are part of the policy")
-        if not short.startswith("sac"):
-            raise CliError(f"--bounds is for SAC; agent '{args.agent}' has none")
-        overrides.append(f"agent.algorithm.action_bounds={args.bounds}")
+        if not short.startswith("sac") and not sb3:
+            raise CliError(f"--bounds is for SAC and the agents of SBX; agent '{args.agent}' has none")
+        overrides.append(f"agent.{'' if sb3 else 'algorithm.'}action_bounds={args.bounds}")
     if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
         command += ["--viz", "newton_gl"]
+    if sb3:
+        from isaaclab_offpolicy.sbx import training
+
+        training.run([*command, *flags, *overrides], max_time=args.max_time)
+        return
     if not any(item.startswith("agent.device=") for item in overrides):
         overrides.append(f"agent.device={device}")
     run([*command, *flags, *overrides], max_time=args.max_time)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gymnasium as gym
 
+from .sbx_agents import sbx_agents
+
 
 def register_velocity_tasks(robot: str, package: str, prefix: str) -> None:
     """Register ``Isaac-Velocity-{Flat,Rough}-ROBOT-v0``.
@@ -21,8 +23,9 @@ def register_velocity_tasks(robot: str, package: str, prefix: str) -> None:
     """
     for terrain in ("Flat", "Rough"):
         agents, cfg = f"{package}.agents", f"{prefix}{terrain}"
+        task = f"Isaac-Velocity-{terrain}-{robot}-v0"
         gym.register(
-            id=f"Isaac-Velocity-{terrain}-{robot}-v0",
+            id=task,
             entry_point="isaaclab.envs:ManagerBasedRLEnv",
             disable_env_checker=True,
             kwargs={
@@ -31,5 +34,6 @@ def register_velocity_tasks(robot: str, package: str, prefix: str) -> None:
                 "rsl_rl_cfg_entry_point": f"{agents}.rsl_rl_ppo_cfg:{cfg}PPORunnerCfg",
                 "rsl_rl_sac_cfg_entry_point": f"{agents}.rsl_rl_sac_cfg:{cfg}SACRunnerCfg",
                 "rsl_rl_sac_cpu_cfg_entry_point": f"{agents}.rsl_rl_sac_cfg:{cfg}SACCpuRunnerCfg",
+                **sbx_agents(task),
             },
         )

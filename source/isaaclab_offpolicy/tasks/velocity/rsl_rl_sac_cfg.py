@@ -16,7 +16,7 @@ class FlatSACRunnerCfg(SacRunnerCfg):
         pass
 
 
-def fit_to_cpu(cfg: SacRunnerCfg, bounds: float, joints: int = 12) -> None:
+def fit_to_cpu(cfg: SacRunnerCfg, joints: int = 12) -> None:
     """Make a configuration fit for a machine without a GPU, where gradient steps, not the simulation, take the time.
 
     Networks are smaller than the published ones (a gradient step takes 8 ms in place of 17 ms on two cores). Some 60
@@ -29,7 +29,6 @@ def fit_to_cpu(cfg: SacRunnerCfg, bounds: float, joints: int = 12) -> None:
 
     Args:
         cfg: The configuration, changed in place.
-        bounds: Actions are within plus and minus this [policy units]; 0.25 rad over the task's action scale.
         joints: Number of joints.
     """
     cfg.actor.hidden_dims = [128, 128, 128]
@@ -39,7 +38,7 @@ def fit_to_cpu(cfg: SacRunnerCfg, bounds: float, joints: int = 12) -> None:
     assert isinstance(cfg.critic, SacCriticCfg)
     cfg.critic.hidden_dims = [256, 128, 128]
     cfg.critic.init_output_scale = 0.0
-    cfg.algorithm.action_bounds = bounds
+    cfg.algorithm.action_bounds = "0.25rad"
     cfg.algorithm.action_bounds_scale = 1.0
     cfg.algorithm.learning_rate = 1.0e-3
     cfg.algorithm.gamma = 0.97

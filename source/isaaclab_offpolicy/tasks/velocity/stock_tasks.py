@@ -35,12 +35,12 @@ def add_sac_to_isaaclab_tasks() -> list[str]:
     for task, spec in gym.registry.items():
         match = re.match(PACKAGE, str((spec.kwargs or {}).get("env_cfg_entry_point")))
         if match and AGENT not in spec.kwargs and "rsl_rl_cfg_entry_point" in spec.kwargs:
-            spec.kwargs[AGENT] = _agent_of(task, BOUNDS.get(match["robot"], JOINT_LIMITS))
+            spec.kwargs[AGENT] = _agent_of(task, BOUNDS.get(match["robot"]))
             added.append(task)
     return sorted(added)
 
 
-def _agent_of(task: str, bounds: str) -> Callable[[], SacRunnerCfg]:
+def _agent_of(task: str, bounds: str | None) -> Callable[[], SacRunnerCfg]:
     """What makes the agent's configuration, when it is asked for."""
 
     def sac_cfg() -> SacRunnerCfg:
@@ -53,9 +53,9 @@ def _agent_of(task: str, bounds: str) -> Callable[[], SacRunnerCfg]:
         cfg.experiment_name = ppo_cfg.experiment_name
         if isinstance(ppo_cfg.obs_groups, dict):
             cfg.obs_groups = dict(ppo_cfg.obs_groups)
-        cfg.algorithm.action_bounds = bounds
-        if bounds == JOINT_LIMITS:
-            cfg.algorithm.action_bounds_scale = 1.0
+        cfg.algorithm.percentile_bounds = bounds
+        if bounds is None:
+            cfg.algorithm.action_bounds, cfg.algorithm.action_bounds_scale = JOINT_LIMITS, 1.0
         return cfg
 
     return sac_cfg

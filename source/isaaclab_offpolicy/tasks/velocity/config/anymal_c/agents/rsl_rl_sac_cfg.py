@@ -14,7 +14,7 @@ class AnymalCFlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = "anymal"
+        self.algorithm.percentile_bounds = "anymal"
 
 
 @configclass
@@ -23,7 +23,7 @@ class AnymalCFlatSACCpuRunnerCfg(AnymalCFlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self, bounds=0.5)
+        fit_to_cpu(self)
 
 
 @configclass
@@ -34,7 +34,7 @@ class AnymalCRoughSACRunnerCfg(RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = "anymal"
+        self.algorithm.percentile_bounds = "anymal"
 
 
 @configclass
@@ -43,4 +43,4 @@ class AnymalCRoughSACCpuRunnerCfg(AnymalCRoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self, bounds=0.5)
+        fit_to_cpu(self)

@@ -3,6 +3,7 @@
 
 from isaaclab.utils import configclass
 
+from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
 from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import FlatSACRunnerCfg, RoughSACRunnerCfg, fit_to_cpu
 
 
@@ -14,7 +15,8 @@ class BDXFlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = "bdx"
+        # no percentiles are recorded yet
+        self.algorithm.action_bounds = JOINT_LIMITS
 
 
 @configclass
@@ -23,7 +25,7 @@ class BDXFlatSACCpuRunnerCfg(BDXFlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self, bounds=0.5, joints=14)
+        fit_to_cpu(self, joints=14)
 
 
 @configclass
@@ -34,8 +36,8 @@ class BDXRoughSACRunnerCfg(RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = "bdx"
-        # the bounds are the joints' own limits
+        # no percentiles are recorded yet
+        self.algorithm.action_bounds = JOINT_LIMITS
         self.algorithm.action_bounds_scale = 1.0
 
 
@@ -45,4 +47,4 @@ class BDXRoughSACCpuRunnerCfg(BDXRoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self, bounds=0.5, joints=14)
+        fit_to_cpu(self, joints=14)

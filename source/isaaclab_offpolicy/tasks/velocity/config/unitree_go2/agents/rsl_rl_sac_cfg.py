@@ -14,7 +14,7 @@ class UnitreeGo2FlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = "unitree_a1"
+        self.algorithm.percentile_bounds = "unitree_a1"
 
 
 @configclass
@@ -23,7 +23,7 @@ class UnitreeGo2FlatSACCpuRunnerCfg(UnitreeGo2FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self, bounds=1.0)
+        fit_to_cpu(self)
 
 
 @configclass
@@ -34,7 +34,7 @@ class UnitreeGo2RoughSACRunnerCfg(RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = "unitree_a1"
+        self.algorithm.percentile_bounds = "unitree_a1"
 
 
 @configclass
@@ -43,4 +43,4 @@ class UnitreeGo2RoughSACCpuRunnerCfg(UnitreeGo2RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self, bounds=1.0)
+        fit_to_cpu(self)

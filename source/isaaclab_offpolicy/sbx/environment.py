@@ -1,0 +1,38 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Isaac Lab's environment as an agent's configuration wants it."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+from stable_baselines3.common.vec_env import VecEnv
+
+from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper
+
+from .cfg import Sb3AgentCfg
+from .models import columns_to_normalize
+from .vec_env import NormalizedVecEnv, OffPolicyVecEnv
+
+
+def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = None) -> VecEnv:
+    """Bound, wrap and normalise an environment.
+
+    Args:
+        env: Isaac Lab's environment.
+        cfg: The agent's configuration.
+        bounds: Bounds of a checkpoint, which win over the configuration's.
+
+    Raises:
+        BoundsError: If the bounds do not fit the environment.
+        ValueError: If the configuration cannot be used.
+    """
+    if bounds is not None:
+        bounded = ActionBoundsWrapper(env, bounds, mode="clip")
+    else:
+        bounded = ActionBoundsWrapper(
+            env, cfg.action_bounds, "clip", cfg.action_bounds_scale, percentile_bounds=cfg.percentile_bounds
+        )
+    columns = columns_to_normalize(env.unwrapped, cfg.normalize)
+    vec_env = OffPolicyVecEnv(bounded)
+    return vec_env if columns is None else NormalizedVecEnv(vec_env, columns, cfg.clip_obs)

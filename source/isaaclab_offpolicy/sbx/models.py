@@ -1,0 +1,252 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Agents of SBX and Stable-Baselines3 from their configuration, and their checkpoints."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
+
+from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
+from .collection import StepReplayBuffer, VectorCollection, base_env
+from .vec_env import NormalizedVecEnv
+
+HEIGHT_SCAN = "height_scan"
+"""Isaac Lab's observation term with the terrain's heights."""
+
+NORMALIZER, BOUNDS = "normalizer.npz", "bounds.yaml"
+"""What a checkpoint holds besides Stable-Baselines3's own entries."""
+
+
+def algorithm_class(cfg: Sb3AgentCfg) -> type[BaseAlgorithm]:
+    """The algorithm's class; off-policy ones collect without loops over the environments.
+
+    Raises:
+        ValueError: If the library does not have it.
+    """
+    if cfg.library == "sbx":
+        import sbx as module
+    else:
+        import stable_baselines3 as module
+    base = getattr(module, cfg.algorithm, None)
+    if base is None:
+        raise ValueError(f"{module.__name__} has no algorithm '{cfg.algorithm}'")
+    return base if cfg.algorithm == "PPO" else type(cfg.algorithm, (VectorCollection, base), {})
+
+
+def gradient_steps(cfg: Sb3OffPolicyCfg, num_envs: int) -> int:
+    """Gradient steps per round of learning.
+
+    Args:
+        cfg: The configuration.
+        num_envs: Number of environments.
+
+    Raises:
+        ValueError: If not exactly one of ``replay_ratio`` and ``gradient_steps`` is given, or the number is not a
+            multiple of ``policy_delay``, for which SBX would compile its update again and again.
+    """
+    if (cfg.replay_ratio is None) == (cfg.gradient_steps is None):
+        raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
+    delay = cfg.policy_delay if cfg.library == "sbx" else 1
+    if cfg.replay_ratio is not None:
+        wanted = cfg.replay_ratio * num_envs * cfg.train_freq
+        return max(delay, round(wanted / delay) * delay)
+    steps = int(cfg.gradient_steps or 0)
+    if steps == -1:
+        steps = num_envs * cfg.train_freq
+        print(
+            f"[WARNING] gradient_steps=-1 is {steps} gradient steps for every {cfg.train_freq} vector step(s), one per"
+            " transition; the published replay ratio is 1/32"
+        )
+    if steps < 1:
+        raise ValueError(f"gradient_steps is a number above zero or -1, not {steps}")
+    if steps % delay:
+        below = steps // delay * delay
+        near = " or ".join(str(x) for x in (below, below + delay) if x)
+        raise ValueError(
+            f"gradient_steps={steps} is not a multiple of policy_delay={delay}: SBX would compile its update anew for"
+            f" each remainder; take {near}"
+        )
+    return steps
+
+
+def columns_to_normalize(env: Any, which: str) -> np.ndarray | None:
+    """Which entries of the observations are normalised, shape [D]; None for no normalisation.
+
+    Args:
+        env: Isaac Lab's environment, unwrapped.
+        which: ``all``, ``none`` or ``all-but-height-scan``.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    if which == "none":
+        return None
+    manager = env.observation_manager
+    terms, shapes = manager.active_terms["policy"], manager.group_obs_term_dim["policy"]
+    widths = [int(np.prod(shape)) for shape in shapes]
+    if which == "all":
+        return np.ones(sum(widths), dtype=bool)
+    if which != "all-but-height-scan":
+        raise ValueError(f"normalize is 'all', 'none' or 'all-but-height-scan', not '{which}'")
+    return np.concatenate([np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)])
+
+
+def build(cfg: Sb3AgentCfg, env: VecEnv, device: str, tensorboard_log: str | None = None) -> BaseAlgorithm:
+    """Make an agent.
+
+    Args:
+        cfg: The configuration.
+        env: The environment, normalised if it is to be.
+        device: Device of Stable-Baselines3's networks; SBX's are where JAX puts them.
+        tensorboard_log: Folder of TensorBoard's files.
+
+    Raises:
+        ValueError: If an option cannot be used.
+    """
+    common: dict[str, Any] = {
+        "learning_rate": _learning_rate(cfg), "gamma": cfg.gamma, "seed": cfg.seed, "tensorboard_log": tensorboard_log,
+    }  # fmt: skip
+    if cfg.library == "sb3":
+        common["device"] = device
+    policy_kwargs: dict[str, Any] = {"net_arch": list(cfg.net_arch), "activation_fn": _activation(cfg)}
+    if isinstance(cfg, Sb3PpoCfg):
+        if cfg.n_steps * env.num_envs % cfg.n_minibatches:
+            raise ValueError(
+                f"{cfg.n_steps} steps of {env.num_envs} environments make no {cfg.n_minibatches} minibatches"
+            )
+        policy_kwargs["net_arch"] = {"pi": list(cfg.net_arch), "vf": list(cfg.net_arch)}
+        options = {
+            "n_steps": cfg.n_steps, "batch_size": cfg.n_steps * env.num_envs // cfg.n_minibatches,
+            "n_epochs": cfg.n_epochs, "gae_lambda": cfg.gae_lambda, "clip_range": cfg.clip_range,
+            "ent_coef": cfg.ent_coef, "max_grad_norm": cfg.max_grad_norm, "target_kl": cfg.target_kl,
+        }  # fmt: skip
+    else:
+        assert isinstance(cfg, Sb3OffPolicyCfg)
+        options = {
+            "buffer_size": cfg.buffer_size, "batch_size": cfg.batch_size, "learning_starts": cfg.learning_starts,
+            "train_freq": cfg.train_freq, "gradient_steps": gradient_steps(cfg, env.num_envs), "tau": cfg.tau,
+            "ent_coef": cfg.ent_coef, "target_entropy": cfg.target_entropy, "use_sde": cfg.use_sde,
+            "sde_sample_freq": cfg.sde_sample_freq, "replay_buffer_class": StepReplayBuffer,
+            "replay_buffer_kwargs": {"n_steps": cfg.n_steps, "gamma": cfg.gamma},
+        }  # fmt: skip
+        policy_kwargs["n_critics"] = cfg.n_critics
+        policy_kwargs |= _optimizer(cfg)
+        if cfg.library == "sbx":
+            policy_kwargs["layer_norm"] = cfg.layer_norm
+            options["policy_delay"] = cfg.policy_delay
+        elif cfg.policy_delay != 1 or cfg.layer_norm:
+            raise ValueError("Stable-Baselines3's SAC has no policy_delay and no layer_norm; set them to 1 and False")
+        if cfg.algorithm == "TQC":
+            options["top_quantiles_to_drop_per_net"] = cfg.top_quantiles_to_drop_per_net
+    return algorithm_class(cfg)("MlpPolicy", env, policy_kwargs=policy_kwargs, **common, **options)  # type: ignore[arg-type]
+
+
+def _learning_rate(cfg: Sb3AgentCfg) -> float | LinearSchedule:
+    if cfg.learning_rate_end is None:
+        return cfg.learning_rate
+    return LinearSchedule(cfg.learning_rate, cfg.learning_rate_end, cfg.learning_rate_end_fraction)
+
+
+def _activation(cfg: Sb3AgentCfg) -> Any:
+    if cfg.library == "sbx":
+        import flax.linen as nn
+
+        found = getattr(nn, cfg.activation.lower(), None)
+    else:
+        from torch import nn as torch_nn
+
+        found = next((value for name, value in vars(torch_nn).items() if name.lower() == cfg.activation.lower()), None)
+    if found is None:
+        raise ValueError(f"{cfg.library} has no activation '{cfg.activation}'")
+    return found
+
+
+def _optimizer(cfg: Sb3OffPolicyCfg) -> dict[str, Any]:
+    if cfg.optimizer not in ("adam", "adamw"):
+        raise ValueError(f"optimizer is 'adam' or 'adamw', not '{cfg.optimizer}'")
+    if cfg.library == "sbx":
+        import optax
+
+        return {"optimizer_class": getattr(optax, cfg.optimizer)}
+    import torch
+
+    # optax's default, with which the published results were made
+    decay = {"weight_decay": 1.0e-4} if cfg.optimizer == "adamw" else {}
+    return {
+        "optimizer_class": torch.optim.AdamW if cfg.optimizer == "adamw" else torch.optim.Adam,
+        "optimizer_kwargs": decay,
+    }
+
+
+def save_checkpoint(model: BaseAlgorithm, path: str | Path) -> None:
+    """Write a checkpoint in Stable-Baselines3's format with normaliser and bounds in it.
+
+    It is written beside its final name and renamed, so that an earlier one survives whatever happens.
+    """
+    path, env = Path(path), model.get_env()
+    assert env is not None
+    temporary = path.with_suffix(".tmp.zip")
+    try:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(BOUNDS, yaml.safe_dump(base_env(env).bounds.to_dict(), sort_keys=False))
+            if isinstance(env, NormalizedVecEnv):
+                buffer = io.BytesIO()
+                np.savez(buffer, **env.state())  # type: ignore[arg-type]
+                archive.writestr(NORMALIZER, buffer.getvalue())
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_bounds(path: str | Path) -> ActionBounds:
+    """Bounds of a checkpoint.
+
+    Raises:
+        ValueError: If the file is no checkpoint of ours.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ActionBounds.from_dict(yaml.safe_load(archive.read(BOUNDS)))
+    except (OSError, KeyError, zipfile.BadZipFile, BoundsError) as error:
+        raise ValueError(f"not a checkpoint with action bounds: {error}") from None
+
+
+def read_normalizer(path: str | Path) -> dict[str, np.ndarray] | None:
+    """Statistics of a checkpoint's normaliser; None if it has none."""
+    with zipfile.ZipFile(path) as archive:
+        if NORMALIZER not in archive.namelist():
+            return None
+        return dict(np.load(io.BytesIO(archive.read(NORMALIZER))))
+
+
+def load_checkpoint(cfg: Sb3AgentCfg, path: str | Path, env: VecEnv, device: str) -> BaseAlgorithm:
+    """Load a checkpoint for an environment, whose normaliser takes over the checkpoint's statistics.
+
+    Raises:
+        ValueError: If the checkpoint is another agent's or another task's.
+    """
+    statistics = read_normalizer(path)
+    if (statistics is not None) != isinstance(env, NormalizedVecEnv):
+        have = "has" if statistics is not None else "has no"
+        raise ValueError(f"the checkpoint {have} normaliser, other than the configuration; set agent.normalize")
+    if isinstance(env, NormalizedVecEnv):
+        assert statistics is not None
+        env.load_state(statistics)
+    options = {"device": device} if cfg.library == "sb3" else {}
+    return algorithm_class(cfg).load(path, env=env, **options)

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Isaac Lab's environments for Stable-Baselines3 and SBX, without Python work for each environment in each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
+
+from isaaclab_rl.sb3 import Sb3VecEnvWrapper
+
+from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
+
+
+class OffPolicyVecEnv(Sb3VecEnvWrapper):
+    """Isaac Lab's wrapper for Stable-Baselines3 with per-joint bounds and true last observations.
+
+    A step in which no episode ends makes no Python object and runs no loop over the environments. The ``infos`` of such
+    a step are the same list of empty dictionaries each time: read them, do not keep them.
+
+    Args:
+        env: Isaac Lab's environment within an :class:`~isaaclab_offpolicy.action_bounds.ActionBoundsWrapper` in mode
+            ``clip``; its configuration must ask for final observations (``compute_final_obs``).
+
+    Raises:
+        ValueError: If final observations are not computed, or the wrapper is missing.
+    """
+
+    def __init__(self, env: ActionBoundsWrapper) -> None:
+        if not isinstance(env, ActionBoundsWrapper) or env.mode != "clip":
+            raise ValueError("an ActionBoundsWrapper with mode='clip' must be next to the Stable-Baselines3 wrapper")
+        if not getattr(env.unwrapped.cfg, "compute_final_obs", False):
+            raise ValueError("the environment must compute final observations: set env_cfg.compute_final_obs = True")
+        super().__init__(env)  # type: ignore[arg-type]
+        self.bounds = env.bounds
+        self.ended = np.zeros(0, dtype=np.int64)
+        """Environments whose episode ended in the last step."""
+        self.timeouts = np.zeros(self.num_envs, dtype=bool)
+        """Whether the episode that ended was cut off, shape [N]."""
+        self.final_observations: np.ndarray | None = None
+        """Observations before the reset of the environments in ``ended``, shape [E, D]."""
+        self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        self._ep_rew_buf = np.zeros(self.num_envs, dtype=np.float64)
+        self.log: dict[str, Any] = {}
+        """What Isaac Lab logs of the episodes that ended last: means of the reward terms and the like."""
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and give observations [N, D], rewards [N], dones [N] and infos."""
+        obs_dict, rew, terminated, truncated, extras = self.env.step(self._async_actions)
+        # own memory: on the CPU the arrays would share it with tensors that Isaac Lab may write to
+        obs = _to_numpy(obs_dict["policy"])
+        flags = torch.stack((terminated, truncated)).cpu().numpy()
+        rewards = rew.detach().cpu().numpy()
+        dones = flags[0] | flags[1]
+        for index in self.ended:
+            self._infos[index].clear()
+        self.ended = dones.nonzero()[0]
+        self.timeouts = flags[1] & ~flags[0]
+        self._ep_rew_buf += rewards
+        self._ep_len_buf += 1
+        if len(self.ended):
+            self.log = extras.get("log", {})
+            index = torch.as_tensor(self.ended, device=self.sim_device)
+            self.final_observations = _to_numpy(extras["final_obs"]["policy"][index])
+            for position, i in enumerate(self.ended.tolist()):
+                self._infos[i] |= {
+                    "episode": {"r": float(self._ep_rew_buf[i]), "l": int(self._ep_len_buf[i])},
+                    "TimeLimit.truncated": bool(self.timeouts[i]),
+                    "terminal_observation": self.final_observations[position],
+                }
+            self._ep_rew_buf[self.ended] = 0.0
+            self._ep_len_buf[self.ended] = 0
+        return obs, rewards, dones, self._infos
+
+    def reset(self) -> np.ndarray:
+        """Reset all environments and give their observations, shape [N, D]."""
+        obs = super().reset()
+        for index in self.ended:
+            self._infos[index].clear()
+        self.ended = np.zeros(0, dtype=np.int64)
+        return np.array(obs)
+
+
+class NormalizedVecEnv(VecNormalize):
+    """Normalises observations in single precision, all of them or those up to a column; never the rewards.
+
+    Stable-Baselines3 finds it like its own ``VecNormalize``, and normalises what it samples from the replay buffer,
+    which holds observations as they came.
+
+    Args:
+        venv: The vectorised environment; its observations are vectors.
+        columns: Which entries of an observation are normalised, shape [D]; all when not given.
+        clip_obs: Bound on normalised entries.
+        epsilon: Added to the variance.
+    """
+
+    def __init__(
+        self, venv: VecEnv, columns: np.ndarray | None = None, clip_obs: float = 10.0, epsilon: float = 1e-8
+    ) -> None:
+        super().__init__(venv, norm_obs=True, norm_reward=False, clip_obs=clip_obs, epsilon=epsilon)
+        assert isinstance(venv.observation_space, gym.spaces.Box)
+        dim = venv.observation_space.shape[0]
+        self.columns = np.ones(dim, dtype=bool) if columns is None else np.asarray(columns, dtype=bool)
+        if self.columns.shape != (dim,):
+            raise ValueError(f"{self.columns.shape} columns for observations of {dim} entries")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Scale, shift and bounds in single precision, of the statistics as they are."""
+        std = np.sqrt(self.obs_rms.var + self.epsilon)  # type: ignore[attr-defined]
+        self._scale = np.where(self.columns, 1.0 / std, 1.0).astype(np.float32)
+        self._shift = np.where(self.columns, -self.obs_rms.mean / std, 0.0).astype(np.float32)  # type: ignore[attr-defined]
+        self._limit = np.where(self.columns, self.clip_obs, np.inf).astype(np.float32)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, learn the statistics when training, and normalise."""
+        obs, rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(obs, np.ndarray)
+        self.old_obs, self.old_reward = obs, rewards
+        if self.training:
+            self._learn(obs)
+        if dones.any():
+            for i in dones.nonzero()[0]:
+                infos[i]["terminal_observation"] = self.normalize_obs(infos[i]["terminal_observation"])
+        return self.normalize_obs(obs), rewards, dones, infos
+
+    def reset(self) -> np.ndarray:
+        """Reset all environments and give normalised observations, shape [N, D]."""
+        obs = self.venv.reset()
+        assert isinstance(obs, np.ndarray)
+        self.old_obs = obs
+        if self.training:
+            self._learn(obs)
+        return self.normalize_obs(obs)
+
+    def _learn(self, obs: np.ndarray) -> None:
+        # batch moments in single precision about the running mean, which loses nothing that matters
+        rms = self.obs_rms
+        centered = obs - rms.mean.astype(np.float32)  # type: ignore[attr-defined]
+        mean = centered.mean(axis=0, dtype=np.float64)
+        var = np.einsum("nd,nd->d", centered, centered).astype(np.float64) / len(obs) - mean**2
+        rms.update_from_moments(rms.mean + mean, np.maximum(var, 0.0), len(obs))  # type: ignore[attr-defined]
+        self._refresh()
+
+    def normalize_obs(self, obs: Any) -> Any:
+        """Normalised observations, shape [..., D], as a new array."""
+        result = obs * self._scale
+        result += self._shift
+        return np.clip(result, -self._limit, self._limit, out=result)
+
+    def unnormalize_obs(self, obs: Any) -> Any:
+        """The inverse of :meth:`normalize_obs`, but for clipping."""
+        return ((obs - self._shift) / self._scale).astype(np.float32)
+
+    def get_original_obs(self) -> Any:
+        """Observations of the last step as they came, shape [N, D]."""
+        return self.old_obs
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The statistics as arrays."""
+        rms: Any = self.obs_rms
+        return {"mean": rms.mean, "var": rms.var, "count": np.array(rms.count), "columns": self.columns}
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Take over statistics that :meth:`state` gave.
+
+        Raises:
+            ValueError: If they are of other observations.
+        """
+        rms: Any = self.obs_rms
+        if state["mean"].shape != rms.mean.shape:
+            raise ValueError(f"statistics of {state['mean'].shape[0]} observations, where there are {len(rms.mean)}")
+        rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])
+        self.columns = state["columns"].astype(bool)
+        self._refresh()
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor."""
+    return tensor.detach().to("cpu", torch.float32, copy=True).numpy()

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Agents of SBX and Stable-Baselines3 for velocity tasks; bounds and folder are those of the task's own SAC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from isaaclab_tasks.utils import load_cfg_from_registry
+
+from isaaclab_offpolicy.sbx.cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg, published_rough
+
+
+def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
+    """Configurations by the names under which a task registers them; each is made when it is asked for.
+
+    Args:
+        task: A registered task with SAC.
+    """
+
+    def common(cfg: Any) -> Any:
+        sac: Any = load_cfg_from_registry(task, "rsl_rl_sac_cfg_entry_point")
+        cfg.experiment_name = sac.experiment_name
+        cfg.percentile_bounds = sac.algorithm.percentile_bounds
+        cfg.action_bounds = sac.algorithm.action_bounds
+        return cfg
+
+    def off_policy(cfg: Any) -> Any:
+        env_cfg: Any = load_cfg_from_registry(task, "env_cfg_entry_point")
+        cfg = common(cfg)
+        terrain = env_cfg.scene.terrain
+        if getattr(terrain, "default", terrain).terrain_type == "generator":
+            published_rough(cfg)
+            # joint limits are as wide as they are
+            cfg.action_bounds_scale = 1.0 if cfg.percentile_bounds is None else cfg.action_bounds_scale
+        return cfg
+
+    def sac_cpu() -> Sb3AgentCfg:
+        cfg: Any = off_policy(Sb3OffPolicyCfg())
+        fit_to_cpu(cfg)
+        return cfg
+
+    return {
+        "sbx_sac_cfg_entry_point": lambda: off_policy(Sb3OffPolicyCfg()),
+        "sbx_sac_cpu_cfg_entry_point": sac_cpu,
+        "sbx_tqc_cfg_entry_point": lambda: off_policy(
+            Sb3OffPolicyCfg(algorithm="TQC", top_quantiles_to_drop_per_net=5)
+        ),
+        "sbx_ppo_cfg_entry_point": lambda: common(Sb3PpoCfg()),
+        "sb3_sac_cfg_entry_point": lambda: off_policy(Sb3TorchSacCfg()),
+        "sb3_ppo_cfg_entry_point": lambda: common(Sb3PpoCfg(library="sb3")),
+    }
+
+
+def fit_to_cpu(cfg: Sb3OffPolicyCfg) -> None:
+    """Make a configuration fit for a machine without a GPU, as far as SBX has the options.
+
+    As for the native learner: small networks, few but large steps, held noise, three-step returns, and a small box
+    around the default pose. SBX has no options for a quiet start.
+
+    Args:
+        cfg: The configuration, changed in place.
+    """
+    cfg.net_arch = [256, 128, 128]
+    cfg.action_bounds, cfg.action_bounds_scale = "0.25rad", 1.0
+    cfg.normalize = "all"
+    cfg.learning_rate, cfg.gamma, cfg.tau = 1.0e-3, 0.97, 0.01
+    cfg.n_steps, cfg.train_freq, cfg.use_sde, cfg.policy_delay = 3, 10, True, 2
+    cfg.replay_ratio = 1 / 64
+    cfg.ent_coef = "auto_0.003"

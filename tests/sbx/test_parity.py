@@ -1,0 +1,277 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Our SAC against SBX's: the same weights, batch and noise must give the same update."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+jax = pytest.importorskip("jax", reason="needs SBX: install isaaclab_offpolicy[sbx]")
+
+import flax.linen as nn
+import jax.numpy as jnp
+import optax
+import tensorflow_probability.substrates.jax as tfp
+from rsl_rl.env import VecEnv
+from sbx.common.type_aliases import ReplayBufferSamplesNp
+from stable_baselines3.common.buffers import NStepReplayBuffer
+from tensordict import TensorDict
+
+from isaaclab_offpolicy.algorithms import SAC
+from isaaclab_offpolicy.algorithms.replay_buffer import ReplayBatch, ReplayBuffer
+from sbx import SAC as SBXSAC
+
+OBS, ACT, BATCH, STEPS = 7, 3, 64, 4
+HIDDEN = [64, 32]
+LR, GAMMA, TAU, ALPHA = 4e-4, 0.98, 0.05, 0.2
+
+
+class Spaces(gym.Env):
+    """Only its spaces are of interest."""
+
+    observation_space = gym.spaces.Box(-10.0, 10.0, (OBS,))
+    action_space = gym.spaces.Box(-1.0, 1.0, (ACT,))
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        return np.zeros(OBS, dtype=np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return np.zeros(OBS, dtype=np.float32), 0.0, False, False, {}
+
+
+class Silent(VecEnv):
+    """The same for rsl_rl."""
+
+    def __init__(self) -> None:
+        self.num_envs, self.num_actions, self.device = 4, ACT, "cpu"
+        self.max_episode_length, self.cfg = 10, SimpleNamespace()
+        self.episode_length_buf = torch.zeros(4, dtype=torch.long)
+
+    def get_observations(self) -> TensorDict:
+        return TensorDict({"policy": torch.zeros(4, OBS)}, batch_size=[4])
+
+    def step(self, actions: torch.Tensor) -> Any:
+        raise NotImplementedError
+
+
+def sbx_sac(policy_delay: int) -> SBXSAC:
+    model = SBXSAC(
+        "MlpPolicy", Spaces(), learning_rate=LR, gamma=GAMMA, tau=TAU, policy_delay=policy_delay,
+        ent_coef=f"auto_{ALPHA}", buffer_size=1000, seed=0,
+        policy_kwargs={
+            "net_arch": HIDDEN, "layer_norm": True, "activation_fn": nn.elu, "optimizer_class": optax.adamw,
+        },
+    )  # fmt: skip
+    # targets that differ from the critics, or an error in them would not show
+    state = model.policy.qf_state
+    model.policy.qf_state = state.replace(target_params=jax.tree.map(lambda x: 0.9 * x + 0.01, state.target_params))
+    return model
+
+
+def tensor(x: Any) -> torch.Tensor:
+    return torch.tensor(np.asarray(x))
+
+
+def our_critic_state(params: Any) -> dict[str, torch.Tensor]:
+    """Flax's parameters of both critics under the names of ours."""
+    (net,) = params["params"].values()
+    state = {}
+    for i in range(len(HIDDEN) + 1):
+        state[f"weights.{i}"] = tensor(net[f"Dense_{i}"]["kernel"])
+        state[f"biases.{i}"] = tensor(net[f"Dense_{i}"]["bias"]).unsqueeze(1)
+    for i in range(len(HIDDEN)):
+        state[f"norm_weights.{i}"] = tensor(net[f"LayerNorm_{i}"]["scale"]).unsqueeze(1)
+        state[f"norm_biases.{i}"] = tensor(net[f"LayerNorm_{i}"]["bias"]).unsqueeze(1)
+    return state
+
+
+def our_actor_state(params: Any) -> dict[str, torch.Tensor]:
+    """Flax's parameters of the actor under the names of ours: one last layer for mean and standard deviation."""
+    net, n = params["params"], len(HIDDEN)
+    state = {}
+    for i in range(n):
+        state[f"{2 * i}.weight"] = tensor(net[f"Dense_{i}"]["kernel"]).T
+        state[f"{2 * i}.bias"] = tensor(net[f"Dense_{i}"]["bias"])
+    heads = [net[f"Dense_{n}"], net[f"Dense_{n + 1}"]]
+    state[f"{2 * n}.weight"] = torch.cat([tensor(head["kernel"]).T for head in heads])
+    state[f"{2 * n}.bias"] = torch.cat([tensor(head["bias"]) for head in heads])
+    return state
+
+
+def our_sac(train_cfg, model: SBXSAC, policy_delay: int) -> SAC:
+    """Ours with SBX's weights."""
+    cfg = train_cfg(
+        action_bounds=1.0, batch_size=BATCH, policy_delay=policy_delay, gamma=GAMMA, tau=TAU, learning_rate=LR,
+        ent_coef=f"auto_{ALPHA}",
+    )  # fmt: skip
+    for name in ("actor", "critic"):
+        cfg[name] |= {"hidden_dims": HIDDEN, "obs_normalization": False}
+    env = Silent()
+    sac = SAC.construct_algorithm(env.get_observations(), env, cfg, "cpu")
+    sac.actor.mlp.load_state_dict(our_actor_state(model.policy.actor_state.params))
+    sac.critic.load_state_dict(our_critic_state(model.policy.qf_state.params))
+    sac.critic_target.load_state_dict(our_critic_state(model.policy.qf_state.target_params))
+    return sac
+
+
+def transitions(seed: int = 0, n_steps: int = 1) -> ReplayBufferSamplesNp:
+    """A batch for all gradient steps, some of whose transitions end in a fall."""
+    rng = np.random.default_rng(seed)
+    n = BATCH * STEPS
+    return ReplayBufferSamplesNp(
+        rng.normal(size=(n, OBS)).astype(np.float32),
+        rng.uniform(-1.0, 1.0, (n, ACT)).astype(np.float32),
+        rng.normal(size=(n, OBS)).astype(np.float32),
+        (rng.random(n) < 0.1).astype(np.float32),
+        rng.normal(size=n).astype(np.float32),
+        (GAMMA ** rng.integers(1, n_steps + 1, n)).astype(np.float32),
+    )
+
+
+def our_batch(data: ReplayBufferSamplesNp) -> ReplayBatch:
+    shape = (STEPS, BATCH)
+    return ReplayBatch(
+        obs={"policy": tensor(data.observations).view(*shape, OBS)},
+        action=tensor(data.actions).view(*shape, ACT),
+        reward=tensor(data.rewards).view(shape),
+        next_obs={"policy": tensor(data.next_observations).view(*shape, OBS)},
+        discount=tensor(data.discounts * (1.0 - data.dones)).view(shape),
+        weight=torch.ones(shape),
+    )
+
+
+def sbx_noise(key: Any, policy_delay: int, offset: int) -> list[torch.Tensor]:
+    """The standard normal noise that SBX draws from a key, in order of use."""
+    standard = tfp.distributions.MultivariateNormalDiag(loc=jnp.zeros((BATCH, ACT)), scale_diag=jnp.ones((BATCH, ACT)))
+    noise = []
+    for i in range(STEPS):
+        key, noise_key, _, _ = jax.random.split(key, 4)
+        noise.append(tensor(standard.sample(seed=noise_key)))
+        if (offset + i) % policy_delay == 0:
+            key, _, noise_key = jax.random.split(key, 3)
+            noise.append(tensor(standard.sample(seed=noise_key)))
+    return noise
+
+
+@pytest.mark.parametrize(("policy_delay", "n_steps"), [(1, 1), (2, 1), (4, 1), (1, 3), (2, 5)])
+def test_an_update_equals_that_of_sbx(
+    train_cfg, monkeypatch: pytest.MonkeyPatch, policy_delay: int, n_steps: int
+) -> None:
+    model = sbx_sac(policy_delay)
+    sac = our_sac(train_cfg, model, policy_delay)
+    data = transitions(n_steps=n_steps)
+    offset = 1 % policy_delay
+    noise = iter(sbx_noise(model.key, policy_delay, offset))
+    sample = sac.distribution.rsample_unit
+    monkeypatch.setattr(sac.distribution, "rsample_unit", lambda output: sample(output, next(noise)))
+    monkeypatch.setattr(sac.storage, "sample", lambda *_: our_batch(data))
+
+    qf_state, actor_state, ent_coef_state, _, (actor_loss, qf_loss, ent_coef_loss, _) = model._train(
+        TAU, np.float32(-ACT), STEPS, data, policy_delay, offset,
+        model.policy.qf_state, model.policy.actor_state, model.ent_coef_state, model.key,
+    )  # fmt: skip
+    losses: dict[str, float] = {}
+    add = sac._metrics.add
+    monkeypatch.setattr(
+        sac._metrics, "add", lambda name, value: (losses.update({name: float(value)}), add(name, value))
+    )
+    sac._learn(STEPS)
+
+    assert next(noise, None) is None, "all of the noise was used"
+    assert sac.num_updates == STEPS
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    # the losses of the last gradient step
+    np.testing.assert_allclose(losses["qf"], qf_loss, **close)
+    np.testing.assert_allclose(losses["actor"], actor_loss, **close)
+    np.testing.assert_allclose(losses["temperature"], ent_coef_loss, **close)
+    before = our_critic_state(model.policy.qf_state.params)
+    expected = {
+        "critic": (sac.critic, our_critic_state(qf_state.params), before),
+        "target": (
+            sac.critic_target, our_critic_state(qf_state.target_params),
+            our_critic_state(model.policy.qf_state.target_params),
+        ),
+        "actor": (sac.actor.mlp, our_actor_state(actor_state.params), our_actor_state(model.policy.actor_state.params)),
+    }  # fmt: skip
+    for name, (ours, theirs, start) in expected.items():
+        for key, value in ours.state_dict().items():
+            torch.testing.assert_close(value, theirs[key], **close, msg=lambda m, n=name, k=key: f"{n} {k}: {m}")
+        moved = max(float((theirs[key] - start[key]).abs().max()) for key in theirs)
+        assert moved > 1e-4, f"{name} has moved by more than the tolerance"
+    alpha = np.exp(ent_coef_state.params["log_ent_coef"])
+    np.testing.assert_allclose(sac.entropy_coef().item(), alpha, **close)
+    assert abs(float(alpha) - ALPHA) > 2e-5
+
+
+def test_networks_equal_those_of_sbx(train_cfg) -> None:
+    model = sbx_sac(1)
+    sac = our_sac(train_cfg, model, 1)
+    data = transitions()
+    noise = sbx_noise(model.key, 1, 0)[0]
+    obs, action = data.observations[:BATCH], data.actions[:BATCH]
+    with torch.no_grad():
+        output = sac.actor.mlp(tensor(obs))
+        ours, log_prob = sac.distribution.rsample_unit(output, noise)
+        q = sac.critic(tensor(obs), tensor(action))
+    dist = model.policy.actor_state.apply_fn(model.policy.actor_state.params, obs)
+    theirs = dist.sample(seed=jax.random.split(model.key, 4)[1])
+    np.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_prob.numpy(), dist.log_prob(theirs), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sac.distribution.deterministic_output(output).numpy(), dist.mode(), rtol=0, atol=1e-5)
+    expected = model.policy.qf_state.apply_fn(model.policy.qf_state.params, obs, action)
+    np.testing.assert_allclose(q.numpy(), np.asarray(expected)[..., 0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_steps", [1, 3, 5])
+def test_n_step_targets_equal_those_of_stable_baselines(n_steps: int) -> None:
+    """The same steps in both replay buffers, with falls and timeouts: rewards, discounts and next observations."""
+    rng = np.random.default_rng(3)
+    num_envs, steps = 4, 60
+    ours = ReplayBuffer(steps * num_envs, num_envs, {"policy": OBS}, ACT, n_steps, GAMMA)
+    theirs = NStepReplayBuffer(
+        steps * num_envs, Spaces.observation_space, Spaces.action_space, n_envs=num_envs, n_steps=n_steps, gamma=GAMMA
+    )
+    obs = rng.normal(size=(num_envs, OBS)).astype(np.float32)
+    ours.begin({"policy": tensor(obs)})
+    for _ in range(steps):
+        action = rng.uniform(-1, 1, (num_envs, ACT)).astype(np.float32)
+        reward = rng.normal(size=num_envs).astype(np.float32)
+        fall, timeout = rng.random(num_envs) < 0.08, rng.random(num_envs) < 0.08
+        timeout &= ~fall
+        after = rng.normal(size=(num_envs, OBS)).astype(np.float32)  # before any reset
+        first = np.where((fall | timeout)[:, None], rng.normal(size=(num_envs, OBS)), after).astype(np.float32)
+        infos = [{"TimeLimit.truncated": bool(t)} for t in timeout]
+        theirs.add(obs, after, action, reward, fall | timeout, infos)
+        ours.add(
+            tensor(action), tensor(reward), tensor(fall), tensor(timeout), {"policy": tensor(first)},
+            {"policy": tensor(after)},
+        )  # fmt: skip
+        obs = first
+    rows = np.repeat(np.arange(steps), num_envs)
+    envs = np.tile(np.arange(num_envs), steps)
+    randint = np.random.randint
+    try:
+        np.random.randint = lambda *_, **__: envs
+        reference = theirs._get_samples(rows)
+    finally:
+        np.random.randint = randint
+    batch = ours.gather(tensor(steps - 1 - rows)[None], tensor(envs)[None])
+    valid = batch.weight[0] > 0.0
+    # all but those that would begin with the last observation before a timeout's reset, which ours does not store twice
+    starts_after_timeout = np.concatenate([np.zeros((1, num_envs), bool), theirs.timeouts[:-1] > 0]).ravel()
+    assert valid.tolist() == (~starts_after_timeout).tolist() and 0 < int((~valid).sum()) < 40
+    np.testing.assert_allclose(batch.obs["policy"][0][valid], reference.observations[valid], rtol=0, atol=0)
+    np.testing.assert_allclose(batch.reward[0][valid], reference.rewards[valid, 0], rtol=1e-5, atol=1e-5)
+    discount = (reference.discounts * (1.0 - reference.dones))[valid, 0]
+    np.testing.assert_allclose(batch.discount[0][valid], discount, rtol=1e-5, atol=1e-6)
+    bootstrapped = valid & (batch.discount[0] > 0.0)
+    np.testing.assert_allclose(
+        batch.next_obs["policy"][0][bootstrapped], reference.next_observations[bootstrapped], rtol=0, atol=0
+    )

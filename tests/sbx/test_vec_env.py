@@ -1,0 +1,142 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Collection of experience for Stable-Baselines3 and SBX, against their own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
+
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3TorchSacCfg
+from isaaclab_offpolicy.sbx.models import build, columns_to_normalize, gradient_steps
+from isaaclab_offpolicy.sbx.vec_env import NormalizedVecEnv
+
+
+class Numbers(gym.Env):
+    """Observations of very different sizes."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (5,))
+    action_space = gym.spaces.Box(np.array([-2.0, -0.4], np.float32), np.array([1.0, 2.6], np.float32))
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def observe(self) -> np.ndarray:
+        return (self.rng.normal(size=5) * [1.0, 100.0, 1e-3, 5.0, 1.0] + [0.0, 3000.0, 0.0, -7.0, 1.0]).astype(
+            np.float32
+        )
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        return self.observe(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return self.observe(), 1.0, False, bool(self.rng.random() < 0.2), {}
+
+
+def test_normalisation_equals_that_of_stable_baselines() -> None:
+    ours, theirs = (
+        NormalizedVecEnv(DummyVecEnv([Numbers] * 3)),
+        VecNormalize(DummyVecEnv([Numbers] * 3), norm_reward=False),
+    )
+    np.testing.assert_allclose(ours.reset(), theirs.reset(), rtol=1e-3, atol=1e-3)
+    ended = 0
+    for _ in range(200):
+        for env in (ours, theirs):
+            env.step_async(np.zeros((3, 2)))
+        (obs, _, dones, infos), (expected, _, _, expected_infos) = ours.step_wait(), theirs.step_wait()
+        np.testing.assert_allclose(obs, expected, rtol=1e-3, atol=1e-3)
+        assert obs.dtype == np.float32
+        for i in dones.nonzero()[0]:
+            ended += 1
+            last, expected_last = (x[i]["terminal_observation"] for x in (infos, expected_infos))
+            np.testing.assert_allclose(last, expected_last, rtol=1e-3, atol=1e-3)
+    assert ended > 50
+    np.testing.assert_allclose(ours.obs_rms.mean, theirs.obs_rms.mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(ours.obs_rms.var, theirs.obs_rms.var, rtol=1e-3)
+    original = ours.get_original_obs()
+    np.testing.assert_allclose(ours.unnormalize_obs(ours.normalize_obs(original)), original, rtol=1e-3, atol=1e-3)
+
+
+def test_columns_that_are_not_normalised_stay_as_they_are() -> None:
+    columns = np.array([True, True, False, True, False])
+    env = NormalizedVecEnv(DummyVecEnv([Numbers] * 3), columns)
+    env.reset()
+    for _ in range(50):
+        obs, *_ = env.step(np.zeros((3, 2)))
+    np.testing.assert_array_equal(obs[:, ~columns], env.get_original_obs()[:, ~columns])
+    assert np.abs(obs[:, columns]).max() < 5.0
+    other = NormalizedVecEnv(DummyVecEnv([Numbers] * 3))
+    other.load_state(env.state())
+    np.testing.assert_array_equal(other.normalize_obs(env.get_original_obs()), obs)
+    with pytest.raises(ValueError, match="statistics of 5 observations, where there are 2"):
+        other.obs_rms.mean = np.zeros(2)
+        other.load_state(env.state())
+
+
+def test_the_height_scan_is_found_by_its_name() -> None:
+    manager = SimpleNamespace(
+        active_terms={"policy": ["base_lin_vel", "height_scan", "actions"]},
+        group_obs_term_dim={"policy": [(3,), (187,), (12,)]},
+    )
+    env = SimpleNamespace(observation_manager=manager)
+    columns = columns_to_normalize(env, "all-but-height-scan")
+    assert columns is not None and columns.tolist() == [True] * 3 + [False] * 187 + [True] * 12
+    everything = columns_to_normalize(env, "all")
+    assert everything is not None and everything.all() and len(everything) == 202
+    assert columns_to_normalize(env, "none") is None
+    with pytest.raises(ValueError, match="normalize is"):
+        columns_to_normalize(env, "some")
+
+
+@pytest.mark.parametrize(
+    ("options", "num_envs", "expected"),
+    [
+        ({}, 1024, 32),  # the published number
+        ({}, 256, 8),
+        ({}, 16, 8),  # at least one update of the actor
+        ({"train_freq": 10}, 1024, 320),  # the published number on rough terrain
+        ({"replay_ratio": None, "gradient_steps": 16}, 4, 16),
+        ({"replay_ratio": None, "gradient_steps": -1}, 64, 64),
+        ({"replay_ratio": None, "gradient_steps": 3, "library": "sb3"}, 64, 3),
+    ],
+)
+def test_gradient_steps(options: dict[str, Any], num_envs: int, expected: int, capsys: pytest.CaptureFixture) -> None:
+    assert gradient_steps(Sb3OffPolicyCfg(**options), num_envs) == expected
+    assert ("[WARNING]" in capsys.readouterr().out) == (options.get("gradient_steps") == -1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"replay_ratio": None, "gradient_steps": 20}, "not a multiple of policy_delay=8.*take 16 or 24"),
+        ({"replay_ratio": None, "gradient_steps": 4}, "take 8$"),
+        ({"replay_ratio": None}, "exactly one"),
+        ({"gradient_steps": 8}, "exactly one"),
+        ({"replay_ratio": None, "gradient_steps": 0}, "above zero"),
+    ],
+)
+def test_gradient_steps_that_cannot_be_used(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gradient_steps(Sb3OffPolicyCfg(**options), 64)
+
+
+def test_options_that_cannot_be_used() -> None:
+    env = DummyVecEnv([Numbers])
+    with pytest.raises(ValueError, match="sbx has no activation 'swoosh'"):
+        build(Sb3OffPolicyCfg(activation="swoosh"), env, "cpu")
+    with pytest.raises(ValueError, match="optimizer is 'adam' or 'adamw'"):
+        build(Sb3OffPolicyCfg(optimizer="sgd"), env, "cpu")
+    with pytest.raises(ValueError, match="has no policy_delay and no layer_norm"):
+        build(Sb3TorchSacCfg(policy_delay=2), env, "cpu")
+    model = build(Sb3OffPolicyCfg(learning_rate_end=1e-5, learning_rate_end_fraction=0.5, buffer_size=100), env, "cpu")
+    assert model.lr_schedule(1.0) == pytest.approx(4.4689909625712413e-4)
+    assert model.lr_schedule(0.5) == pytest.approx(1e-5)

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Collects with SBX in short episodes and checks what the replay buffer holds, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import gymnasium as gym
+import numpy as np
+
+from isaaclab.app import launch_simulation
+from isaaclab.cli import load_external_tasks
+from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
+
+from isaaclab_offpolicy.sbx.environment import make_vec_env
+from isaaclab_offpolicy.sbx.models import build
+
+TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
+NUM_ENVS, STEPS = 8, 60
+
+
+class Recorder(gym.Wrapper):
+    """Keeps what the environment gives and gets."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.rows: list[dict[str, np.ndarray]] = []
+
+    def step(self, action):
+        obs, reward, terminated, truncated, extras = super().step(action)
+        row = {"action": action, "reward": reward, "terminated": terminated, "truncated": truncated}
+        row["obs"] = obs["policy"]
+        row["final"] = extras["final_obs"]["policy"] if "final_obs" in extras else obs["policy"]
+        self.rows.append({key: value.cpu().numpy().copy() for key, value in row.items()})
+        return obs, reward, terminated, truncated, extras
+
+
+def main() -> None:
+    load_external_tasks()
+    cfg = parse_env_cfg(TASK, device="cpu", num_envs=NUM_ENVS, overrides=["physics=ovphysx"])
+    cfg.episode_length_s, cfg.seed = 0.2, 1
+    agent_cfg = load_cfg_from_registry(TASK, "sbx_sac_cfg_entry_point")
+    agent_cfg.buffer_size, agent_cfg.learning_starts, agent_cfg.net_arch = 2000, 100, [32, 32]
+    agent_cfg.n_steps, agent_cfg.train_freq, agent_cfg.use_sde = 3, 5, True
+    with launch_simulation(cfg, {"device": "cpu"}):
+        recorder = Recorder(gym.make(TASK, cfg=cfg))
+        env = make_vec_env(recorder, agent_cfg)
+        model = build(agent_cfg, env, "cpu")
+        model.learn(NUM_ENVS * STEPS, log_interval=None)
+        rows = {key: np.stack([row[key] for row in recorder.rows]) for key in recorder.rows[0]}
+        recorder.close()
+    buffer, bounds = model.replay_buffer, env.venv.bounds
+    low, high = np.array(bounds.low), np.array(bounds.high)
+    assert buffer.pos == STEPS == len(recorder.rows)
+    done = rows["terminated"] | rows["truncated"]
+    timeout = rows["truncated"] & ~rows["terminated"]
+    assert timeout.sum() > 20 and (rows["action"] >= low - 1e-6).all() and (rows["action"] <= high + 1e-6).all()
+    np.testing.assert_array_equal(buffer.dones[:STEPS] > 0, done)
+    np.testing.assert_array_equal(buffer.timeouts[:STEPS] > 0, timeout)
+    np.testing.assert_allclose(buffer.rewards[:STEPS], rows["reward"])
+    # observations as they came, not normalised, and the true last ones where an episode ended
+    np.testing.assert_allclose(buffer.observations[1:STEPS], rows["obs"][:-1])
+    expected = np.where(done[..., None], rows["final"], rows["obs"])
+    np.testing.assert_allclose(buffer.next_observations[:STEPS], expected)
+    assert np.abs(expected - rows["obs"])[done].max() > 0.1, "the observation after a reset is another one"
+    unit = 2.0 * (rows["action"] - low) / (high - low) - 1.0
+    np.testing.assert_allclose(buffer.actions[:STEPS], unit, atol=1e-5)
+    # rounds of 40 transitions, the first two of them before learning starts; 8 gradient steps each
+    assert model._n_updates == (STEPS // 5 - 2) * 8
+    statistics = env.state()
+    assert statistics["count"] > NUM_ENVS * STEPS and (statistics["var"] > 0.0).all()
+    assert len(model.ep_info_buffer) == min(100, int(done.sum()))
+    print("RESULT", sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Tools that look at a robot in simulation."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import torch
+from commands import REPOSITORY, script, succeed
+
+
+def tool(name: str) -> list[str]:
+    return [sys.executable, str(REPOSITORY / "scripts" / "tools" / f"{name}.py")]
+
+
+def test_survey_finds_the_noise_at_which_a_robot_falls(tmp_path: Path) -> None:
+    task = "Isaac-Velocity-Flat-Unitree-A1-v0"
+    output = succeed([*tool("survey_noise"), "--task", task, "--std", "0", "3", "--num_envs", "16"], tmp_path)
+    still, thrown = (line.split() for line in output.splitlines()[-2:])
+    assert (still[0], thrown[0]) == ("0.00", "3.00")
+    assert int(still[-2]) >= 75 and int(thrown[-2]) <= 25, "share without a fall [%]"
+    assert float(still[1]) > float(thrown[1])
+
+
+class SpringDamper(torch.nn.Module):
+    """A Go1 actuator network that is a spring of 20 N·m/rad and a damper of 0.8 N·m·s/rad."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Isaac Lab gives the network minus the position's error and the velocity, each at three steps
+        self.register_buffer("weight", torch.tensor([[-20.0], [0.0], [0.0], [-0.8], [0.0], [0.0]]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight
+
+
+def test_actuator_response_of_a_network_that_is_the_motor(tmp_path: Path) -> None:
+    torch.jit.script(SpringDamper()).save(str(tmp_path / "network.pt"))
+    task = ["--task", "Isaac-Velocity-Flat-Unitree-Go1-v0", "--agent", "ppo"]
+    succeed([*script("train"), *task, "--num_envs", "8", "--max_iterations", "1"], tmp_path)
+    output = succeed(
+        [*tool("actuator_response"), "go1", "network.pt", *task, "--checkpoint", "latest", "--episodes", "8"], tmp_path
+    )
+    gains = re.findall(r"stiffness +([\d.]+) N·m/rad, damping +([\d.]+)", output)
+    assert gains == [("20.0", "0.80")] * 2
+    assert "largest difference in the step response: 0.000 rad" in output
+    network, motor = (float(value) for value in re.findall(r"return (-?[\d.]+) ±", output))
+    assert abs(network - motor) < 0.5, "the same motor by another name"
