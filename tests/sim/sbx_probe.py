@@ -1,11 +1,15 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Collects with SBX in short episodes and checks what the replay buffer holds, in a process of its own."""
+"""Collects with SBX in short episodes and checks what the replay buffer holds; then trains with every other agent.
+
+In a process of its own: FOLDER.
+"""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -16,6 +20,7 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.sbx.environment import make_vec_env
 from isaaclab_offpolicy.sbx.models import build
+from isaaclab_offpolicy.sbx.training import train
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 NUM_ENVS, STEPS = 8, 60
@@ -50,10 +55,33 @@ def main() -> None:
         model = build(agent_cfg, env, "cpu")
         model.learn(NUM_ENVS * STEPS, log_interval=None)
         rows = {key: np.stack([row[key] for row in recorder.rows]) for key in recorder.rows[0]}
+        check(model, env, rows)
+        for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
+            train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
         recorder.close()
+    print("RESULT", sys.argv[1])
+
+
+def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
+    """Train, evaluate now and then, and keep the best."""
+    cfg = load_cfg_from_registry(TASK, f"{agent}_cfg_entry_point")
+    cfg.net_arch, cfg.eval_interval, cfg.eval_episodes, cfg.log_interval = [32, 32], 200, 16, 200
+    iterations = 2
+    if not agent.endswith("ppo"):
+        cfg.buffer_size, cfg.learning_starts, iterations = 2000, 100, 60
+    model = train(cfg, env, folder, max_iterations=iterations)
+    assert [path.name for path in folder.glob("model_*.zip")] == [f"model_{model.num_timesteps}.zip"]
+    assert (folder / "best.zip").is_file(), "evaluated"
+    assert np.isfinite(model.predict(np.zeros((2, 48), np.float32))[0]).all()
+    lines = (folder / "progress.csv").read_text().splitlines()
+    assert len(lines) > 1 and "env_steps" in lines[0]
+
+
+def check(model, env, rows: dict[str, np.ndarray]) -> None:
+    """Compare the replay buffer with what went through the environment."""
     buffer, bounds = model.replay_buffer, env.venv.bounds
     low, high = np.array(bounds.low), np.array(bounds.high)
-    assert buffer.pos == STEPS == len(recorder.rows)
+    assert buffer.pos == STEPS == len(rows["reward"])
     done = rows["terminated"] | rows["truncated"]
     timeout = rows["truncated"] & ~rows["terminated"]
     assert timeout.sum() > 20 and (rows["action"] >= low - 1e-6).all() and (rows["action"] <= high + 1e-6).all()
@@ -72,7 +100,6 @@ def main() -> None:
     statistics = env.state()
     assert statistics["count"] > NUM_ENVS * STEPS and (statistics["var"] > 0.0).all()
     assert len(model.ep_info_buffer) == min(100, int(done.sum()))
-    print("RESULT", sys.argv[1:])
 
 
 if __name__ == "__main__":

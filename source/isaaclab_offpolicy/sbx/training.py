@@ -53,8 +53,7 @@ class TrainingCallback(BaseCallback):
         now, steps = time.perf_counter(), self.num_timesteps
         self._start = self._last_time = now
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
-        signal.signal(signal.SIGTERM, self._interrupt)
-        signal.signal(signal.SIGINT, self._interrupt)
+        self._handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _interrupt(self, signum: int, frame: Any) -> None:
         self._interrupted = True
@@ -86,6 +85,8 @@ class TrainingCallback(BaseCallback):
             self._keep_if_best(evaluate_deterministic(self.model, self.cfg.eval_episodes), "evaluation")
 
     def _on_training_end(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
         self.save()
 
     def save(self) -> None:
