@@ -95,7 +95,7 @@ def test_bounds_of_another_robot_move_the_feet_the_same_way(robot: str) -> None:
         "unitree_a1": UrdfModel(SOURCES["unitree_a1"].path("unitree_a1"), [*read_usd_bodies("unitree_a1")]),
         robot: UrdfModel(SOURCES[robot].path(robot), list(usd.bodies)),
     }
-    for role in (Role(True, True, 0), Role(False, False, 0), Role(True, False, 2), Role(False, True, 2)):
+    for role in (Role(front, left, part) for front in (True, False) for left in (True, False) for part in range(3)):
         moves = []
         for name, bounds in (("unitree_a1", source), (robot, target)):
             i = next(i for i, joint in enumerate(bounds.joint_names) if joint_role(joint) == role)
@@ -106,6 +106,9 @@ def test_bounds_of_another_robot_move_the_feet_the_same_way(robot: str) -> None:
         (a_far, a_near), (b_far, b_near) = moves
         if role.part == 0:  # abduction: outwards stays outwards
             assert np.sign(a_far[1]) == np.sign(b_far[1])
+        elif role.part == 1:  # ANYmal's hind legs are mirrored front to back as a whole
+            mirrored = robot == "anymal_c" and not role.front
+            assert np.sign(a_far[0]) == (-1.0 if mirrored else 1.0) * np.sign(b_far[0])
         else:  # knee: what stretches the one leg stretches the other
             assert np.sign(a_far[2]) == np.sign(b_far[2])
         assert np.linalg.norm(a_near) < np.linalg.norm(a_far) and np.linalg.norm(b_near) < np.linalg.norm(b_far)

@@ -56,13 +56,20 @@ def test_log_prob_of_samples_is_consistent_with_that_of_actions() -> None:
 
 
 def test_gradients_of_the_log_prob_are_finite_at_the_edges() -> None:
+    # a million cases in single precision, most of them saturated
     distribution = SquashedGaussianDistribution(3, LOW, HIGH)
-    output = (torch.randn(10_000, 2, 3) * 20.0).requires_grad_()
+    output = (torch.randn(340_000, 2, 3) * 20.0).requires_grad_()
     action, log_prob = distribution.rsample_unit(output)
     (action.sum() + log_prob.sum()).backward()
     assert output.grad is not None and output.grad.isfinite().all() and log_prob.isfinite().all()
-    distribution.update(output.detach().requires_grad_())
-    assert distribution.log_prob(torch.tensor([LOW, HIGH]).repeat(5000, 1)).isfinite().all()
+    # of actions on the bounds themselves, and a hair beside them
+    output = (torch.randn(340_000, 2, 3) * 2.0).requires_grad_()
+    distribution.update(output)
+    low, high = torch.tensor(LOW), torch.tensor(HIGH)
+    edge = torch.where(torch.rand(340_000, 3) < 0.5, low, high) + 1e-7 * torch.randn(340_000, 3)
+    log_prob = distribution.log_prob(edge)
+    log_prob.sum().backward()
+    assert log_prob.isfinite().all() and output.grad is not None and output.grad.isfinite().all()
 
 
 def test_actions_never_leave_the_bounds() -> None:

@@ -334,7 +334,8 @@ def test_checkpoints_restore_everything_but_the_replay(make_sac, tmp_path) -> No
     torch.save(sac.save(), tmp_path / "model.pt")
     # plain data: it can be read without executing anything
     saved = torch.load(tmp_path / "model.pt", weights_only=True)
-    other = make_sac(LinearQuadraticEnv(16), learning_starts=64, replay_ratio=1 / 8, action_bounds=0.5)
+    other_env = LinearQuadraticEnv(16)
+    other = make_sac(other_env, learning_starts=64, replay_ratio=1 / 8, action_bounds=0.5)
     assert other.load(saved, None, strict=True)
     assert other.bounds == sac.bounds, "the checkpoint's bounds win"
     obs = env.get_observations()
@@ -344,9 +345,9 @@ def test_checkpoints_restore_everything_but_the_replay(make_sac, tmp_path) -> No
     assert restored.pop("action_bounds") == original.pop("action_bounds")
     torch.testing.assert_close(restored, original, rtol=0, atol=0)
     assert (other.num_timesteps, other.num_updates) == (480, sac.num_updates)
-    run(other, LinearQuadraticEnv(16), 2)
+    run(other, other_env, 99)
     assert other.num_updates == sac.num_updates, "the replay is filled again before learning"
-    run(other, LinearQuadraticEnv(16), 10)
+    run(other, other_env, 10)
     assert other.num_updates > sac.num_updates
 
 

@@ -62,6 +62,8 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
     "infinite": ("joints: {a: [-1, .inf]}\n", "joint 'a': high inf is not finite"),
     "swapped": ("joints: {a: [1, -1]}\n", "joint 'a': low 1.0 is not below high -1.0"),
     "equal": ("joints: {a: [1, 1]}\n", "joint 'a': low 1.0 is not below high 1.0"),
+    "too large for single precision": ("joints: {a: [-1, 1.0e+300]}\n", "joint 'a': high 1e+300 is not finite"),
+    "too close for single precision": ("joints: {a: [1, 1.0000000001]}\n", "is not below"),
     "too large for a float": (f"joints: {{a: [-1, {'9' * 400}]}}\n", "joint 'a': 9999"),
     "thousands of digits": (f"joints: {{a: [-1, {'9' * 5000}]}}\n", "not valid YAML"),
     # scale and pose

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,8 +28,8 @@ class Numbers(gym.Env):
     observation_space = gym.spaces.Box(-np.inf, np.inf, (5,))
     action_space = gym.spaces.Box(np.array([-2.0, -0.4], np.float32), np.array([1.0, 2.6], np.float32))
 
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(0)
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
 
     def observe(self) -> np.ndarray:
         return (self.rng.normal(size=5) * [1.0, 100.0, 1e-3, 5.0, 1.0] + [0.0, 3000.0, 0.0, -7.0, 1.0]).astype(
@@ -42,10 +43,14 @@ class Numbers(gym.Env):
         return self.observe(), 1.0, False, bool(self.rng.random() < 0.2), {}
 
 
+def three() -> DummyVecEnv:
+    return DummyVecEnv([partial(Numbers, seed) for seed in range(3)])
+
+
 def test_normalisation_equals_that_of_stable_baselines() -> None:
     ours, theirs = (
-        NormalizedVecEnv(DummyVecEnv([Numbers] * 3)),
-        VecNormalize(DummyVecEnv([Numbers] * 3), norm_reward=False),
+        NormalizedVecEnv(three()),
+        VecNormalize(three(), norm_reward=False),
     )
     np.testing.assert_allclose(ours.reset(), theirs.reset(), rtol=1e-3, atol=1e-3)
     ended = 0
@@ -68,13 +73,13 @@ def test_normalisation_equals_that_of_stable_baselines() -> None:
 
 def test_columns_that_are_not_normalised_stay_as_they_are() -> None:
     columns = np.array([True, True, False, True, False])
-    env = NormalizedVecEnv(DummyVecEnv([Numbers] * 3), columns)
+    env = NormalizedVecEnv(three(), columns)
     env.reset()
     for _ in range(50):
         obs, *_ = env.step(np.zeros((3, 2)))
     np.testing.assert_array_equal(obs[:, ~columns], env.get_original_obs()[:, ~columns])
     assert np.abs(obs[:, columns]).max() < 5.0
-    other = NormalizedVecEnv(DummyVecEnv([Numbers] * 3))
+    other = NormalizedVecEnv(three())
     other.load_state(env.state())
     np.testing.assert_array_equal(other.normalize_obs(env.get_original_obs()), obs)
     with pytest.raises(ValueError, match="statistics of 5 observations, where there are 2"):
@@ -130,7 +135,7 @@ def test_gradient_steps_that_cannot_be_used(options: dict[str, Any], message: st
 
 
 def test_options_that_cannot_be_used() -> None:
-    env = DummyVecEnv([Numbers])
+    env = DummyVecEnv([partial(Numbers, 0)])
     with pytest.raises(ValueError, match="sbx has no activation 'swoosh'"):
         build(Sb3OffPolicyCfg(activation="swoosh"), env, "cpu")
     with pytest.raises(ValueError, match="optimizer is 'adam' or 'adamw'"):

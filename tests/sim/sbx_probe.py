@@ -65,7 +65,7 @@ def main() -> None:
 def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
     """Train, evaluate now and then, and keep the best."""
     cfg = load_cfg_from_registry(TASK, f"{agent}_cfg_entry_point")
-    cfg.net_arch, cfg.eval_interval, cfg.eval_episodes, cfg.log_interval = [32, 32], 200, 16, 200
+    cfg.net_arch, cfg.eval_interval, cfg.eval_episodes, cfg.log_interval = [32, 32], 150, 16, 150
     iterations = 2
     if not agent.endswith("ppo"):
         cfg.buffer_size, cfg.learning_starts, iterations = 2000, 100, 60

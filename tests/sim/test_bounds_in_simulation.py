@@ -162,7 +162,7 @@ def test_bounds_derived_from_another_robot(tmp_path: Path) -> None:
         tmp_path,
     )  # fmt: skip
     bounds = ActionBounds.from_yaml(tmp_path / "anymal.yaml")
-    assert bounds.action_scale == (0.5,) * 12 and bounds.info["derived_from"] == "unitree_a1"
+    assert bounds.action_scale == (0.5,) * 12 and bounds.info["derived_from"]["source"] == "unitree_a1"
     by_name = dict(zip(bounds.joint_names, zip(bounds.low, bounds.high, strict=True), strict=True))
     # A1's FL_calf [-2.1, 3.4] and FR_calf [-2.4, 3.4], averaged, times 1.25 * 0.25 / 0.5
     assert by_name["LF_KFE"] == by_name["RF_KFE"] == pytest.approx((-2.25 * 0.625, 3.4 * 0.625))

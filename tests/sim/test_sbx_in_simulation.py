@@ -37,11 +37,12 @@ def test_what_the_replay_buffer_holds_and_that_all_agents_train(tmp_path: Path) 
 
 def test_train_resume_evaluate_and_play(tmp_path: Path) -> None:
     train = [*script("train"), "--task", TASK, "--agent", "sbx-sac", *SMALL, *REPLAY]
-    succeed([*train, "--max_iterations", "150", "agent.save_replay_buffer=true"], tmp_path)
+    train += ["agent.use_sde=true", "agent.train_freq=5", "agent.n_steps=3"]
+    succeed([*train, "--max_iterations", "30", "agent.save_replay_buffer=true"], tmp_path)
     (first,) = runs(tmp_path)
     (checkpoint,) = first.glob("model_*.zip")
-    assert steps_of(checkpoint) == 150 * 16
-    for name in ("bounds.yaml", "versions.json", "command.txt", "params/agent.yaml", "replay_buffer.pkl"):
+    assert steps_of(checkpoint) == 30 * 5 * 16
+    for name in ("bounds.yaml", "versions.json", "command.txt", "params/agent.yaml", "replay_2400.pkl"):
         assert (first / name).is_file(), name
     with (first / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -50,15 +51,22 @@ def test_train_resume_evaluate_and_play(tmp_path: Path) -> None:
         assert {"bounds.yaml", "normalizer.npz"} <= set(archive.namelist())
         before = dict(np.load(archive.open("normalizer.npz")))
     assert float(before["count"]) > 2400
-    # on a resumed training steps, normaliser and replay go on
-    output = succeed([*train, "--resume", "latest", "--max_time", "3s"], tmp_path)
+    # steps, normaliser and replay go on
+    output = succeed([*train, "--resume", "latest", "--max_iterations", "6", "agent.log_interval=1"], tmp_path)
     assert "replay buffer:" in output
     second = runs(tmp_path)[-1]
     last = max(second.glob("model_*.zip"), key=steps_of)
-    assert steps_of(last) > 2400
+    assert steps_of(last) == 36 * 5 * 16
     with zipfile.ZipFile(last) as archive:
         after = dict(np.load(archive.open("normalizer.npz")))
-    assert float(after["count"]) > float(before["count"]), "the statistics go on where they ended"
+    # every step's observations, and those of the one reset
+    assert float(after["count"]) - float(before["count"]) == pytest.approx(6 * 5 * 16 + 16)
+    spread = np.sqrt(before["var"])
+    assert (np.abs(after["mean"] - before["mean"]) < spread).all()
+    with (second / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert int(rows[0]["env_steps"]) == 2400 + 16
+    assert any(float(row["critic_loss"] or "nan") > 0.0 for row in rows), "learns at once"
     succeed(
         [
             *script("evaluate"), "--task", TASK, "--agent", "sbx-sac", "--checkpoint", "latest", "--episodes", "4",
@@ -83,3 +91,8 @@ def test_bad_options_are_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert "take 16 or 24" in line and "Traceback" not in result.stderr
+    (tmp_path / "model_1.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+    result = run([*script("evaluate"), "--task", TASK, "--agent", "sbx-sac", "--checkpoint", "model_1.zip"], tmp_path)
+    assert result.returncode == 1
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert "model_1.zip: not a checkpoint of SBX" in line and "Traceback" not in result.stderr

@@ -32,6 +32,12 @@ MAX_FILE_BYTES = 1_000_000
 MAX_ITEMS = 10_000
 """Values in a file's ``info``: aliases of YAML let a small file stand for a huge one."""
 
+LARGEST = 1.0e30
+"""Larger numbers overflow in single precision, in which policies compute."""
+
+RESOLUTION = 1.0e-6
+"""Bounds must differ by more than this share of their size, or single precision cannot tell them apart."""
+
 SAME = 1.0e-4
 """Relative difference up to which two action scales or default poses are the same."""
 
@@ -71,14 +77,15 @@ class ActionBounds:
             if len(values) != len(self.joint_names):
                 raise BoundsError(f"{len(values)} values of '{name}' for {len(self.joint_names)} joints")
             for joint, value in zip(self.joint_names, values, strict=True):
-                if not math.isfinite(value):
+                # in single precision, in which policies compute
+                if not math.isfinite(value) or abs(value) > LARGEST:
                     raise BoundsError(f"joint '{joint}': {name} {value} is not finite")
         seen: set[str] = set()
         for joint, low, high in zip(self.joint_names, self.low, self.high, strict=True):
             if joint in seen:
                 raise BoundsError(f"joint '{joint}' is given twice")
             seen.add(joint)
-            if low >= high:
+            if high - low <= RESOLUTION * max(abs(low), abs(high)):
                 raise BoundsError(f"joint '{joint}': low {low} is not below high {high}")
         for joint, scale in zip(self.joint_names, self.action_scale or (), strict=False):
             if scale <= 0.0:

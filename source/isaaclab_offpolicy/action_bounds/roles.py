@@ -54,7 +54,8 @@ def transfer(
     """Bounds for another robot in which each joint has the same room about its default position, in radians.
 
     The direction of a joint that is bent by default is that in which it is bent: knees that point backwards and knees
-    that point forwards both get the room for stretching that the other has. The direction of one that is not, such as
+    that point forwards both get the room for stretching that the other has. The thighs above them are turned round as
+    well, so that such a leg is mirrored front to back as a whole. The direction of a joint that is not bent, such as
     the hip's abduction, is that of its axis.
 
     Args:

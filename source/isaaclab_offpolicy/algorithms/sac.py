@@ -28,6 +28,9 @@ from .replay_buffer import ReplayBatch, ReplayBuffer
 from .saturation import SaturationMonitor
 from .temperature import EntropyCoef
 
+RESUME_VECTOR_STEPS = 100
+"""Vector steps that fill an empty replay buffer before a resumed training learns: two seconds of simulated time."""
+
 
 class NonFiniteError(ValueError):
     """An observation, reward, action or loss that is not finite."""
@@ -181,8 +184,8 @@ class SAC:
             raise ValueError("SAC trains on one device; start it without --distributed")
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
 
-        options = (alg_cfg.pop(name) for name in ("action_bounds", "action_bounds_scale", "percentile_bounds"))
-        bounds = action_bounds(env, *options)
+        spec, scale = alg_cfg.pop("action_bounds"), alg_cfg.pop("action_bounds_scale", 1.0)
+        bounds = action_bounds(env, spec, scale, alg_cfg.pop("percentile_bounds", None))
         print(_describe(bounds))
         actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
         actor: MLPModel = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg)
@@ -408,7 +411,8 @@ class SAC:
             self.num_updates = loaded_dict["num_updates"]
         self._schedule_start = self.num_timesteps
         # the replay buffer starts empty: collect with the policy before learning from it
-        self._learn_from = self.num_timesteps + self.learning_starts
+        refill = max(self.learning_starts, RESUME_VECTOR_STEPS * self.storage.num_envs)
+        self._learn_from = self.num_timesteps + refill
         return load_cfg.get("iteration", False)
 
     # -- learning

@@ -121,7 +121,9 @@ def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) 
                 bounds = _from_another_robot(file, env, names, scale, pose)
         if symmetric:
             bounds = bounds.symmetrized(robot_mirror(env))
-        info = {**bounds.info, "task": task, "derived_from": source}
+        # what was counted does not hold for the new numbers; where they come from does
+        origin = {key: bounds.info[key] for key in ("task", "percentiles", "checkpoint_sha256") if key in bounds.info}
+        info = {"task": task, "derived_from": {"source": source, **origin}, "widened_by": widen, "symmetric": symmetric}
         return replace(bounds.scaled(widen), info=info)
 
 

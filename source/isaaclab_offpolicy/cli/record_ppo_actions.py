@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (BoundsError, ValueError) as error:
         raise CliError(str(error)) from None
     except OSError as error:
-        raise CliError(f"{out} could not be written: {error.strerror}") from None
+        raise CliError(f"{error.filename or out} could not be written: {error.strerror}") from None
     for name, smallest, largest in zip(bounds.joint_names, bounds.low, bounds.high, strict=True):
         print(f"  {name:<20}[{smallest:7.3f}, {largest:7.3f}]")
     print(f"[INFO] {recorder.histogram.samples} actions; {out}, {out.with_suffix('.png').name}")

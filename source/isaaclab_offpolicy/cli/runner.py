@@ -40,6 +40,12 @@ PACKAGES = (
     "mujoco-warp",
     "ovphysx",
     "isaacsim",
+    "sbx-rl",
+    "stable-baselines3",
+    "jax",
+    "flax",
+    "optax",
+    "tfp-nightly",
 )
 """Packages whose versions a run records."""
 
@@ -49,6 +55,33 @@ MIN_EPISODES = 50
 
 class TimeLimitReached(Exception):  # noqa: N818 - an event, not an error
     """The training's time is over."""
+
+
+class ProgressTable:
+    """A CSV file that grows by a row at a time, and by columns, such as losses, when they come.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._columns: list[str] = []
+        self._rows: list[dict[str, Any]] = []
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Append a row; the file is written anew when it has columns that were not there before."""
+        self._rows.append(row)
+        grown = [name for name in row if name not in self._columns]
+        self._columns += grown
+        try:
+            with self.path.open("w" if grown else "a", newline="") as file:
+                writer = csv.DictWriter(file, self._columns, restval="")
+                if grown:
+                    writer.writeheader()
+                writer.writerows(self._rows if grown else [row])
+        except OSError as error:
+            print(f"[WARNING] {self.path}: {error.strerror}", file=sys.stderr)
 
 
 class ProgressLogger(Logger):
@@ -62,8 +95,7 @@ class ProgressLogger(Logger):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._columns: list[str] = []
-        self._rows: list[dict[str, Any]] = []
+        self._table: ProgressTable | None = None
 
     def log(
         self,
@@ -93,24 +125,11 @@ class ProgressLogger(Logger):
                 "mean_episode_length": round(statistics.mean(self.lenbuffer), 2) if self.lenbuffer else "",
                 **{key: f"{value:.6g}" for key, value in loss_dict.items()},
             }
-            self._write(row)
+            if self._table is None:
+                self._table = ProgressTable(Path(str(self.log_dir)) / "progress.csv")
+            self._table.append(row)
         if self.deadline is not None and now >= self.deadline:
             raise TimeLimitReached
-
-    def _write(self, row: dict[str, Any]) -> None:
-        """Append a row; the file is written anew when it has columns that were not there before, such as losses."""
-        path = Path(str(self.log_dir)) / "progress.csv"
-        self._rows.append(row)
-        grown = [name for name in row if name not in self._columns]
-        self._columns += grown
-        try:
-            with path.open("w" if grown else "a", newline="") as file:
-                writer = csv.DictWriter(file, self._columns, restval="")
-                if grown:
-                    writer.writeheader()
-                writer.writerows(self._rows if grown else [row])
-        except OSError as error:
-            print(f"[WARNING] {path}: {error.strerror}", file=sys.stderr)
 
 
 class Runner(OnPolicyRunner):

@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
+from isaaclab_offpolicy.action_bounds import PERCENTILE, SYMMETRIC
+
 from .arguments import (
     AGENTS,
     CliError,
@@ -43,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
     result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
     result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
-    result.add_argument("--bounds", metavar="NAME|FILE|X", help="Action bounds of SAC: a shipped file, a file, or ±X.")
+    result.add_argument(
+        "--bounds", metavar="SPEC", help="Action bounds: percentile, symmetric, joint-limits, X, Xrad, NAME or FILE."
+    )
     return result
 
 
@@ -74,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise CliError("--bounds cannot be changed on --resume: they are part of the policy")
         if not short.startswith("sac") and not sb3:
             raise CliError(f"--bounds is for SAC and the agents of SBX; agent '{args.agent}' has none")
-        overrides.append(f"agent.{'' if sb3 else 'algorithm.'}action_bounds={args.bounds}")
+        options = "agent." if sb3 else "agent.algorithm."
+        if args.bounds not in (PERCENTILE, SYMMETRIC) and not any("action_bounds_scale=" in x for x in overrides):
+            overrides.append(f"{options}action_bounds_scale=1.0")  # what is given is meant
+        overrides.append(f"{options}action_bounds={args.bounds.removeprefix('±')}")
     if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
         command += ["--viz", "newton_gl"]
     if sb3:

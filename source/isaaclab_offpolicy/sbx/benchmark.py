@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from stable_baselines3.common.vec_env import VecNormalize
 
 from isaaclab_rl.sb3 import Sb3VecEnvWrapper
@@ -35,10 +36,11 @@ class Stopwatch:
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             start = time.perf_counter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                self.seconds += time.perf_counter() - start
+            result = function(*args, **kwargs)
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
+            self.seconds += time.perf_counter() - start
+            return result
 
         return timed
 

@@ -35,7 +35,7 @@ class Sb3AgentCfg:
 
     eval_interval: int = 0
     """Transitions between two deterministic evaluations, after which the best model is kept; 0 keeps the one with the
-    highest mean return in training."""
+    highest mean return in training. They run in the training's environments, which are reset before and after."""
 
     eval_episodes: int = 256
     """Episodes of an evaluation."""
@@ -163,6 +163,9 @@ class Sb3PpoCfg(Sb3AgentCfg):
     """PPO with the published hyperparameters (4096 environments)."""
 
     algorithm: Literal["SAC", "TQC", "PPO"] = "PPO"
+    action_bounds: str | float = 100.0
+    """As good as none, as PPO is used to; percentiles can be recorded from it."""
+
     n_steps: int = 24
     """Vector steps per iteration."""
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
 
 from .vec_env import OffPolicyVecEnv
 
@@ -55,6 +58,14 @@ class StepReplayBuffer(NStepReplayBuffer):
         if self.pos == self.buffer_size:
             self.full, self.pos = True, 0
 
+    def cut(self) -> None:
+        """End the episodes at the newest step, as a timeout would: what is stored next does not follow it."""
+        if not (self.pos or self.full):
+            return
+        last = self.pos - 1
+        self.timeouts[last] = np.logical_or(self.timeouts[last], self.dones[last] == 0.0)
+        self.dones[last] = 1.0
+
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         # one step needs no walk along the episode
         if self.n_steps == 1:
@@ -67,6 +78,17 @@ class VectorCollection:
 
     resume_learning_at: int = 0
     """Transitions before which nothing is learned, so that a resumed training fills its replay buffer first."""
+
+    @property
+    def saturation(self) -> SaturationMonitor:
+        """How often each joint's action is at a bound."""
+        if not hasattr(self, "_saturation"):
+            this: Any = self
+            self._saturation = SaturationMonitor(this.action_space.shape[0])
+        return self._saturation
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_saturation"]  # type: ignore[misc]
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Learn, unless the replay buffer is still filled again."""
@@ -109,7 +131,10 @@ class VectorCollection:
         for step in range(train_freq.frequency):
             if this.use_sde and this.sde_sample_freq > 0 and step % this.sde_sample_freq == 0:
                 this.actor.reset_noise(env.num_envs)
+            uniform = this.num_timesteps < learning_starts
             actions, buffer_actions = this._sample_action(learning_starts, action_noise, env.num_envs)
+            if not uniform:
+                self.saturation.add(torch.from_numpy(buffer_actions))
             new_obs, rewards, dones, infos = env.step(actions)
             this.num_timesteps += env.num_envs
             callback.update_locals(locals())

@@ -5,14 +5,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 from stable_baselines3.common.vec_env import VecEnv
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper
+from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, BoundsError, action_bounds
 
 from .cfg import Sb3AgentCfg
 from .models import columns_to_normalize
 from .vec_env import NormalizedVecEnv, OffPolicyVecEnv
+
+
+def check_bounds(env: Any, bounds: ActionBounds) -> None:
+    """Refuse a task whose joints, action scale or default pose are not those that a policy was trained with.
+
+    Args:
+        env: Isaac Lab's environment, or a wrapper of it.
+        bounds: Bounds of the policy.
+
+    Raises:
+        BoundsError: If they differ; it says where.
+    """
+    try:
+        names = action_bounds(env, bounds).joint_names
+    except BoundsError as error:
+        raise BoundsError(f"the policy's {str(error).partition(';')[0]}") from None
+    if names != bounds.joint_names:
+        raise BoundsError(
+            f"the policy's joints are in another order ({', '.join(bounds.joint_names)}) than the task's"
+            f" ({', '.join(names)}); set robot.joint_ordering to the one it was trained with"
+        )
 
 
 def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = None) -> VecEnv:
@@ -28,6 +51,7 @@ def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = N
         ValueError: If the configuration cannot be used.
     """
     if bounds is not None:
+        check_bounds(env, bounds)
         bounded = ActionBoundsWrapper(env, bounds, mode="clip")
     else:
         bounded = ActionBoundsWrapper(

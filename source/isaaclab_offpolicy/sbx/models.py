@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import pickle
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -17,16 +20,19 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
+from isaaclab_offpolicy.action_bounds import ActionBounds
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
 from .collection import StepReplayBuffer, VectorCollection, base_env
 from .vec_env import NormalizedVecEnv
 
+# before JAX is imported: it would take three quarters of a GPU's memory, which the simulation needs as well
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
 HEIGHT_SCAN = "height_scan"
 """Isaac Lab's observation term with the terrain's heights."""
 
-NORMALIZER, BOUNDS = "normalizer.npz", "bounds.yaml"
+AGENT, NORMALIZER, BOUNDS = "agent.json", "normalizer.npz", "bounds.yaml"
 """What a checkpoint holds besides Stable-Baselines3's own entries."""
 
 
@@ -104,40 +110,35 @@ def columns_to_normalize(env: Any, which: str) -> np.ndarray | None:
     return np.concatenate([np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)])
 
 
-def build(cfg: Sb3AgentCfg, env: VecEnv, device: str, tensorboard_log: str | None = None) -> BaseAlgorithm:
-    """Make an agent.
+def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[str, Any]:
+    """Arguments of the algorithm's constructor.
 
     Args:
         cfg: The configuration.
-        env: The environment, normalised if it is to be.
+        num_envs: Number of environments.
         device: Device of Stable-Baselines3's networks; SBX's are where JAX puts them.
-        tensorboard_log: Folder of TensorBoard's files.
 
     Raises:
         ValueError: If an option cannot be used.
     """
-    common: dict[str, Any] = {
-        "learning_rate": _learning_rate(cfg), "gamma": cfg.gamma, "seed": cfg.seed, "tensorboard_log": tensorboard_log,
-    }  # fmt: skip
+    options: dict[str, Any] = {"learning_rate": _learning_rate(cfg), "gamma": cfg.gamma, "seed": cfg.seed}
     if cfg.library == "sb3":
-        common["device"] = device
+        options["device"] = device
     policy_kwargs: dict[str, Any] = {"net_arch": list(cfg.net_arch), "activation_fn": _activation(cfg)}
     if isinstance(cfg, Sb3PpoCfg):
-        if cfg.n_steps * env.num_envs % cfg.n_minibatches:
-            raise ValueError(
-                f"{cfg.n_steps} steps of {env.num_envs} environments make no {cfg.n_minibatches} minibatches"
-            )
+        if cfg.n_steps * num_envs % cfg.n_minibatches:
+            raise ValueError(f"{cfg.n_steps * num_envs} transitions make no {cfg.n_minibatches} equal minibatches")
         policy_kwargs["net_arch"] = {"pi": list(cfg.net_arch), "vf": list(cfg.net_arch)}
-        options = {
-            "n_steps": cfg.n_steps, "batch_size": cfg.n_steps * env.num_envs // cfg.n_minibatches,
+        options |= {
+            "n_steps": cfg.n_steps, "batch_size": cfg.n_steps * num_envs // cfg.n_minibatches,
             "n_epochs": cfg.n_epochs, "gae_lambda": cfg.gae_lambda, "clip_range": cfg.clip_range,
             "ent_coef": cfg.ent_coef, "max_grad_norm": cfg.max_grad_norm, "target_kl": cfg.target_kl,
         }  # fmt: skip
     else:
         assert isinstance(cfg, Sb3OffPolicyCfg)
-        options = {
+        options |= {
             "buffer_size": cfg.buffer_size, "batch_size": cfg.batch_size, "learning_starts": cfg.learning_starts,
-            "train_freq": cfg.train_freq, "gradient_steps": gradient_steps(cfg, env.num_envs), "tau": cfg.tau,
+            "train_freq": cfg.train_freq, "gradient_steps": gradient_steps(cfg, num_envs), "tau": cfg.tau,
             "ent_coef": cfg.ent_coef, "target_entropy": cfg.target_entropy, "use_sde": cfg.use_sde,
             "sde_sample_freq": cfg.sde_sample_freq, "replay_buffer_class": StepReplayBuffer,
             "replay_buffer_kwargs": {"n_steps": cfg.n_steps, "gamma": cfg.gamma},
@@ -151,7 +152,28 @@ def build(cfg: Sb3AgentCfg, env: VecEnv, device: str, tensorboard_log: str | Non
             raise ValueError("Stable-Baselines3's SAC has no policy_delay and no layer_norm; set them to 1 and False")
         if cfg.algorithm == "TQC":
             options["top_quantiles_to_drop_per_net"] = cfg.top_quantiles_to_drop_per_net
-    return algorithm_class(cfg)("MlpPolicy", env, policy_kwargs=policy_kwargs, **common, **options)  # type: ignore[arg-type]
+    return {**options, "policy_kwargs": policy_kwargs}
+
+
+def build(cfg: Sb3AgentCfg, env: VecEnv, device: str, tensorboard_log: str | None = None) -> BaseAlgorithm:
+    """Make an agent.
+
+    Args:
+        cfg: The configuration.
+        env: The environment, normalised if it is to be.
+        device: Device of Stable-Baselines3's networks; SBX's are where JAX puts them.
+        tensorboard_log: Folder of TensorBoard's files.
+
+    Raises:
+        ValueError: If an option cannot be used.
+    """
+    options = constructor_options(cfg, env.num_envs, device)
+    if cfg.library == "sbx" and device.startswith("cuda"):
+        import jax
+
+        if jax.default_backend() == "cpu":
+            print("[WARNING] JAX sees no GPU, so SBX learns on the CPU; install jax[cuda12] beside this package")
+    return algorithm_class(cfg)("MlpPolicy", env, tensorboard_log=tensorboard_log, **options)  # type: ignore[arg-type]
 
 
 def _learning_rate(cfg: Sb3AgentCfg) -> float | LinearSchedule:
@@ -191,17 +213,21 @@ def _optimizer(cfg: Sb3OffPolicyCfg) -> dict[str, Any]:
     }
 
 
-def save_checkpoint(model: BaseAlgorithm, path: str | Path) -> None:
-    """Write a checkpoint in Stable-Baselines3's format with normaliser and bounds in it.
+def save_checkpoint(model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path) -> None:
+    """Write a checkpoint in Stable-Baselines3's format with the agent's name, normaliser and bounds in it.
 
     It is written beside its final name and renamed, so that an earlier one survives whatever happens.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     path, env = Path(path), model.get_env()
     assert env is not None
-    temporary = path.with_suffix(".tmp.zip")
+    temporary = path.with_name(f"{path.name}.tmp")
     try:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(AGENT, json.dumps({"library": cfg.library, "algorithm": cfg.algorithm}))
             archive.writestr(BOUNDS, yaml.safe_dump(base_env(env).bounds.to_dict(), sort_keys=False))
             if isinstance(env, NormalizedVecEnv):
                 buffer = io.BytesIO()
@@ -214,39 +240,88 @@ def save_checkpoint(model: BaseAlgorithm, path: str | Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_bounds(path: str | Path) -> ActionBounds:
-    """Bounds of a checkpoint.
+class CheckpointContents(NamedTuple):
+    """What a checkpoint holds besides Stable-Baselines3's own entries."""
+
+    bounds: ActionBounds
+    """Bounds of the policy, in the order of its joints."""
+
+    normalizer: dict[str, np.ndarray] | None
+    """Statistics of the normaliser, as of :meth:`NormalizedVecEnv.state`; None if there is none."""
+
+
+def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> CheckpointContents:
+    """Read what we have put into a checkpoint.
 
     Raises:
-        ValueError: If the file is no checkpoint of ours.
+        ValueError: If the file is no checkpoint of this agent.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return ActionBounds.from_dict(yaml.safe_load(archive.read(BOUNDS)))
-    except (OSError, KeyError, zipfile.BadZipFile, BoundsError) as error:
-        raise ValueError(f"not a checkpoint with action bounds: {error}") from None
+            agent = json.loads(archive.read(AGENT))
+            bounds = ActionBounds.from_dict(yaml.safe_load(archive.read(BOUNDS)))
+            normalizer = None
+            if NORMALIZER in archive.namelist():
+                normalizer = dict(np.load(io.BytesIO(archive.read(NORMALIZER))))
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, yaml.YAMLError) as error:
+        raise ValueError(f"not a checkpoint of SBX or Stable-Baselines3: {error}") from None
+    if agent != {"library": cfg.library, "algorithm": cfg.algorithm}:
+        raise ValueError(
+            f"a checkpoint of {agent['library']}'s {agent['algorithm']}, not of {cfg.library}'s {cfg.algorithm}"
+        )
+    return CheckpointContents(bounds, normalizer)
 
 
-def read_normalizer(path: str | Path) -> dict[str, np.ndarray] | None:
-    """Statistics of a checkpoint's normaliser; None if it has none."""
-    with zipfile.ZipFile(path) as archive:
-        if NORMALIZER not in archive.namelist():
-            return None
-        return dict(np.load(io.BytesIO(archive.read(NORMALIZER))))
+def load_model(cfg: Sb3AgentCfg, path: str | Path, **options: Any) -> Any:
+    """Load the agent itself.
 
-
-def load_checkpoint(cfg: Sb3AgentCfg, path: str | Path, env: VecEnv, device: str) -> BaseAlgorithm:
-    """Load a checkpoint for an environment, whose normaliser takes over the checkpoint's statistics.
+    Args:
+        cfg: The configuration.
+        path: The checkpoint.
+        options: As of Stable-Baselines3's ``load``.
 
     Raises:
-        ValueError: If the checkpoint is another agent's or another task's.
+        ValueError: If it cannot be loaded.
     """
-    statistics = read_normalizer(path)
-    if (statistics is not None) != isinstance(env, NormalizedVecEnv):
-        have = "has" if statistics is not None else "has no"
+    try:
+        model: Any = algorithm_class(cfg).load(path, **options)
+    except (ValueError, TypeError, AttributeError, AssertionError, KeyError, RuntimeError, EOFError, ImportError,
+            pickle.UnpicklingError) as error:  # fmt: skip
+        reason = str(error).splitlines()[-1] if str(error) else type(error).__name__
+        raise ValueError(f"cannot be loaded: {reason}") from None
+    if cfg.library == "sbx" and isinstance(cfg, Sb3OffPolicyCfg):
+        # Stable-Baselines3 has pickled actor and policy apart: the actor's noise would be that of another policy
+        model.actor, model.qf = model.policy.actor, model.policy.qf
+    return model
+
+
+def load_for_training(
+    cfg: Sb3AgentCfg, path: str | Path, normalizer: dict[str, np.ndarray] | None, env: VecEnv, device: str
+) -> Any:
+    """Load a checkpoint to go on training with the options of the configuration.
+
+    Args:
+        cfg: The configuration; its networks must be those of the checkpoint.
+        path: The checkpoint.
+        normalizer: The checkpoint's statistics, which the environment takes over.
+        env: The environment.
+        device: Device of Stable-Baselines3's networks.
+
+    Raises:
+        ValueError: If checkpoint and configuration do not fit each other.
+    """
+    if (normalizer is not None) != isinstance(env, NormalizedVecEnv):
+        have = "has a" if normalizer is not None else "has no"
         raise ValueError(f"the checkpoint {have} normaliser, other than the configuration; set agent.normalize")
     if isinstance(env, NormalizedVecEnv):
-        assert statistics is not None
-        env.load_state(statistics)
-    options = {"device": device} if cfg.library == "sb3" else {}
-    return algorithm_class(cfg).load(path, env=env, **options)
+        assert normalizer is not None
+        env.load_state(normalizer)
+    options = constructor_options(cfg, env.num_envs, device)
+    policy_kwargs = options.pop("policy_kwargs")
+    options.pop("ent_coef", None)  # the learned temperature goes on
+    model = load_model(cfg, path, env=env, **options)
+    if model.policy_kwargs["net_arch"] != policy_kwargs["net_arch"]:
+        raise ValueError(f"its networks are {model.policy_kwargs['net_arch']}, not {policy_kwargs['net_arch']}")
+    if isinstance(cfg, Sb3OffPolicyCfg):
+        model.policy.use_sde = cfg.use_sde
+    return model

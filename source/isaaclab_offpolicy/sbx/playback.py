@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from isaaclab_offpolicy.action_bounds import BoundsError, action_bounds
 from isaaclab_offpolicy.cli.arguments import CliError
 
-from .cfg import Sb3AgentCfg
-from .models import algorithm_class, read_bounds, read_normalizer
+from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
+from .environment import check_bounds
+from .models import load_model, read_checkpoint
+from .vec_env import AffineNormalizer
 
 
 def load_policy(env: Any, cfg: Sb3AgentCfg, checkpoint: str) -> Callable[..., torch.Tensor]:
@@ -38,25 +38,21 @@ def load_policy(env: Any, cfg: Sb3AgentCfg, checkpoint: str) -> Callable[..., to
     """
     device = env.unwrapped.device
     try:
-        bounds = read_bounds(checkpoint)
-        # the same joints, scale and pose
-        if bounds.joint_names != action_bounds(env, bounds).joint_names:
-            raise BoundsError("the checkpoint's joints are in another order than the task's")
-        options = {"device": str(device)} if cfg.library == "sb3" else {}
-        model = algorithm_class(cfg).load(checkpoint, **options)
-        statistics = read_normalizer(checkpoint)
-    except (BoundsError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        raise CliError(f"{checkpoint} is not a checkpoint of this agent and task: {error}") from None
-    shift, scale, limit = np.float32(0.0), np.float32(1.0), np.float32(np.inf)
-    if statistics is not None:
-        columns, std = statistics["columns"], np.sqrt(statistics["var"] + 1e-8)
-        scale = np.where(columns, 1.0 / std, 1.0).astype(np.float32)
-        shift = np.where(columns, -statistics["mean"] / std, 0.0).astype(np.float32)
-        limit = np.where(columns, cfg.clip_obs, np.inf).astype(np.float32)
+        contents = read_checkpoint(cfg, checkpoint)
+        check_bounds(env, contents.bounds)
+        options: dict[str, Any] = {"device": str(device)} if cfg.library == "sb3" else {}
+        if isinstance(cfg, Sb3OffPolicyCfg):
+            options["buffer_size"] = 1  # nothing is stored
+        model = load_model(cfg, checkpoint, **options)
+    except ValueError as error:
+        raise CliError(f"{checkpoint}: {error}") from None
+    normalize = AffineNormalizer(contents.normalizer) if contents.normalizer is not None else np.asarray
 
     def policy(obs: Any, stochastic_output: bool = False) -> torch.Tensor:
-        array = obs["policy"].detach().cpu().numpy() * scale + shift
-        actions, _ = model.predict(np.clip(array, -limit, limit), deterministic=not stochastic_output)
+        if stochastic_output and cfg.library == "sbx" and isinstance(cfg, Sb3OffPolicyCfg):
+            model.policy.reset_noise()  # with use_sde, SBX holds noise until it is told otherwise
+        array = normalize(obs["policy"].detach().cpu().numpy())
+        actions, _ = model.predict(array, deterministic=not stochastic_output)
         return torch.from_numpy(np.asarray(actions, dtype=np.float32)).to(device)
 
     return policy

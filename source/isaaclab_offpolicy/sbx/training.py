@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import os
+import pickle
 import signal
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from isaaclab_offpolicy.action_bounds import BoundsError
+from isaaclab_offpolicy.algorithms.sac import RESUME_VECTOR_STEPS
 from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, CliError
-from isaaclab_offpolicy.cli.runner import MIN_EPISODES, write_provenance
+from isaaclab_offpolicy.cli.runner import MIN_EPISODES, ProgressTable, write_provenance
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
-from .collection import base_env
+from .collection import StepReplayBuffer, VectorCollection, base_env
 from .environment import make_vec_env
-from .models import build, load_checkpoint, read_bounds, save_checkpoint
+from .models import build, load_for_training, read_checkpoint, save_checkpoint
+from .vec_env import NormalizedVecEnv
 
 
 class TrainingCallback(BaseCallback):
@@ -45,8 +47,7 @@ class TrainingCallback(BaseCallback):
         self.cfg, self.run_dir, self.max_time = cfg, run_dir, max_time
         self.last_checkpoint: Path | None = None
         self._best = -float("inf")
-        self._columns: list[str] = []
-        self._rows: list[dict[str, Any]] = []
+        self._table = ProgressTable(run_dir / "progress.csv")
         self._interrupted = False
 
     def _on_training_start(self) -> None:
@@ -57,6 +58,9 @@ class TrainingCallback(BaseCallback):
 
     def _interrupt(self, signum: int, frame: Any) -> None:
         self._interrupted = True
+
+    def _is_over(self) -> bool:
+        return self._interrupted or (self.max_time is not None and time.perf_counter() - self._start >= self.max_time)
 
     def _on_step(self) -> bool:
         steps, now = self.num_timesteps, time.perf_counter()
@@ -82,7 +86,9 @@ class TrainingCallback(BaseCallback):
     def _on_rollout_start(self) -> None:
         if self.cfg.eval_interval and self.num_timesteps - self._last_eval >= self.cfg.eval_interval:
             self._last_eval = self.num_timesteps
-            self._keep_if_best(evaluate_deterministic(self.model, self.cfg.eval_episodes), "evaluation")
+            value = evaluate_deterministic(self.model, self.cfg.eval_episodes, self._is_over)
+            if value is not None:
+                self._keep_if_best(value, "evaluation")
 
     def _on_training_end(self) -> None:
         for number, handler in self._handlers.items():
@@ -105,7 +111,7 @@ class TrainingCallback(BaseCallback):
 
     def _write(self, path: Path) -> bool:
         try:
-            save_checkpoint(self.model, path)
+            save_checkpoint(self.model, self.cfg, path)
         except OSError as error:
             print(
                 f"[WARNING] checkpoint {path} could not be written: {error.strerror}; the last one is"
@@ -117,6 +123,11 @@ class TrainingCallback(BaseCallback):
 
     def _log(self, steps: int, now: float) -> None:
         episodes = self.model.ep_info_buffer or []
+        saturation, warnings = {}, []
+        if isinstance(self.model, VectorCollection):
+            saturation, warnings = self.model.saturation.pop(base_env(self.training_env).bounds)
+        for line in warnings:
+            print(f"[WARNING] {line}", file=sys.stderr)
         recorded = {key: value for key, value in self.logger.name_to_value.items() if key.startswith("train/")}
         rate = (steps - self._last_steps) / max(now - self._last_time, 1e-9)
         self._last_steps, self._last_time = steps, now
@@ -127,63 +138,55 @@ class TrainingCallback(BaseCallback):
             "mean_episode_length": round(statistics.mean(e["l"] for e in episodes), 2) if episodes else "",
             "env_steps_per_second": round(rate, 1),
             **{key.removeprefix("train/"): f"{float(value):.6g}" for key, value in recorded.items()},
+            **{key: f"{value:.6g}" for key, value in saturation.items()},
         }
         if episodes:
             self.logger.record("rollout/ep_rew_mean", row["mean_return"])
             self.logger.record("rollout/ep_len_mean", row["mean_episode_length"])
         self.logger.record("time/env_steps_per_second", row["env_steps_per_second"])
+        for key, value in saturation.items():
+            self.logger.record(f"rollout/{key}", value)
         for key, value in base_env(self.training_env).log.items():
             self.logger.record(key, float(value))
         self.logger.dump(step=steps)
-        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-        self._append(row)
-
-    def _append(self, row: dict[str, Any]) -> None:
-        """Append to ``progress.csv``, written anew when there are columns that were not there before."""
-        self._rows.append(row)
-        grown = [name for name in row if name not in self._columns]
-        self._columns += grown
-        try:
-            with (self.run_dir / "progress.csv").open("w" if grown else "a", newline="") as file:
-                writer = csv.DictWriter(file, self._columns, restval="")
-                if grown:
-                    writer.writeheader()
-                writer.writerows(self._rows if grown else [row])
-        except OSError as error:
-            print(f"[WARNING] {self.run_dir / 'progress.csv'}: {error.strerror}", file=sys.stderr)
+        print("  ".join(f"{key} {value}" for key, value in row.items() if "/" not in key), flush=True)
+        self._table.append(row)
 
 
-def evaluate_deterministic(model: BaseAlgorithm, episodes: int) -> float:
+def evaluate_deterministic(
+    model: BaseAlgorithm, episodes: int, stop: Callable[[], bool] = lambda: False
+) -> float | None:
     """Mean return of deterministic actions in the training's own environments, whose episodes begin anew after it.
+
+    On rough terrain the resets count for the curriculum, as any others.
 
     Args:
         model: The agent.
         episodes: Number of episodes; every environment contributes its first ones.
+        stop: Asked at every step; the evaluation ends without a result when it says so.
     """
     env: Any = model.get_env()
     rounds = -(-episodes // env.num_envs)
-    training = getattr(env, "training", None)
-    if training is not None:
-        env.training = False
+    normalizer = env if isinstance(env, NormalizedVecEnv) else None
+    if normalizer is not None:
+        normalizer.training = False
     done = np.zeros(env.num_envs, dtype=np.int64)
     returns: list[float] = []
     obs = env.reset()
-    while (done < rounds).any():
+    while (done < rounds).any() and not stop():
         actions, _ = model.predict(obs, deterministic=True)
         obs, _, dones, infos = env.step(actions)
         returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
         done += dones
-    if training is not None:
-        env.training = training
+    if normalizer is not None:
+        normalizer.training = True
     this: Any = model
     this._last_obs = env.reset()
-    this._last_original_obs = env.get_original_obs() if training is not None else this._last_obs
-    buffer = getattr(model, "replay_buffer", None)
-    if buffer is not None and (buffer.pos or buffer.full):
-        # returns must not run on from before the evaluation into what comes after it
-        buffer.timeouts[buffer.pos - 1] = ~buffer.dones[buffer.pos - 1].astype(bool)
-        buffer.dones[buffer.pos - 1] = 1.0
-    return statistics.mean(returns)
+    this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
+    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+    if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
+        this.replay_buffer.cut()
+    return statistics.mean(returns) if (done >= rounds).all() else None
 
 
 def run(command: Sequence[str], max_time: float | None = None) -> None:
@@ -201,9 +204,11 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     from isaaclab_rl.entrypoints.common import (
         add_common_train_args,
         apply_env_overrides,
+        apply_video_recording,
         close_env,
         create_isaaclab_env,
         dump_train_configs,
+        enable_cameras_for_video,
         pre_launch_video_config,
         resolve_seed,
         write_run_manifest,
@@ -216,6 +221,7 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     parser.add_argument("--run_name", default="", help="Appended to the name of the run's folder.")
     add_launcher_args(parser)
     args, overrides = setup_preset_cli(parser, list(command))
+    enable_cameras_for_video(args)
     configs: tuple[Any, Any] = resolve_task_config(args.task, args.agent, overrides=overrides)  # type: ignore[assignment]
     env_cfg, cfg = configs
     pre_launch_video_config(env_cfg, args)
@@ -229,6 +235,7 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
         env_cfg.log_dir = str(run_dir)
         write_run_manifest(str(run_dir), library="sbx", task=args.task, metadata={"agent": args.agent})
         dump_train_configs(str(run_dir), env_cfg, cfg)
+        apply_video_recording(env_cfg, str(run_dir), args)
         env = create_isaaclab_env(args.task, env_cfg, args, convert_marl_to_single_agent=False)
         try:
             train(cfg, env, run_dir, args.checkpoint, max_time, args.max_iterations)
@@ -261,42 +268,85 @@ def train(
         CliError: With one line that says what is wrong.
     """
     device = str(env.unwrapped.device)
+    off_policy = cfg if isinstance(cfg, Sb3OffPolicyCfg) else None
     try:
-        bounds = read_bounds(checkpoint) if checkpoint else None
-        vec_env = make_vec_env(env, cfg, bounds)
         if checkpoint:
-            model = load_checkpoint(cfg, checkpoint, vec_env, device)
+            contents = read_checkpoint(cfg, checkpoint)
+            vec_env = make_vec_env(env, cfg, contents.bounds)
+            model = load_for_training(cfg, checkpoint, contents.normalizer, vec_env, device)
             model.tensorboard_log = str(run_dir)
+            if off_policy is not None:
+                restore_replay(model, off_policy, Path(checkpoint))
         else:
+            vec_env = make_vec_env(env, cfg)
             model = build(cfg, vec_env, device, str(run_dir))
     except BoundsError as error:
         raise CliError(f"action bounds: {error}") from None
     except (ValueError, TypeError, AssertionError) as error:
-        what = checkpoint or "the agent's configuration"
-        raise CliError(f"{what}: {error}") from None
-    write_provenance(run_dir, base_env(vec_env).bounds)
-    total = cfg.total_timesteps
-    off_policy = isinstance(cfg, Sb3OffPolicyCfg)
+        raise CliError(f"{checkpoint or 'the configuration of the agent'}: {error}") from None
+    total = cfg.total_timesteps - model.num_timesteps
     if max_iterations is not None:
-        steps = cfg.train_freq if isinstance(cfg, Sb3OffPolicyCfg) else cfg.n_steps  # type: ignore[attr-defined]
+        steps = off_policy.train_freq if off_policy is not None else cfg.n_steps  # type: ignore[attr-defined]
         total = max_iterations * steps * vec_env.num_envs
-    this: Any = model
-    if checkpoint and off_policy:
-        replay = Path(checkpoint).with_name("replay_buffer.pkl")
-        if replay.is_file():
-            this.load_replay_buffer(replay)
-            print(f"[INFO] replay buffer: {replay}")
-        else:
-            # an empty buffer: collect with the policy before learning from it
-            this.learning_starts = this.num_timesteps
-            this.resume_learning_at = this.num_timesteps + cfg.learning_starts  # type: ignore[attr-defined]
+    if total <= 0:
+        raise CliError(
+            f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
+        )
+    write_provenance(run_dir, base_env(vec_env).bounds)
     callback = TrainingCallback(cfg, run_dir, max_time)
-    model.learn(total, callback=callback, log_interval=None, reset_num_timesteps=checkpoint is None, progress_bar=False)  # type: ignore[call-arg]
-    if off_policy and cfg.save_replay_buffer:  # type: ignore[attr-defined]
-        temporary = run_dir / "replay_buffer.pkl.tmp"
-        this.save_replay_buffer(temporary)
-        os.replace(temporary, run_dir / "replay_buffer.pkl")
-    print(f"[INFO] Checkpoint: {callback.last_checkpoint}")
+    model.learn(
+        total,
+        callback=callback,
+        log_interval=None,
+        reset_num_timesteps=checkpoint is None,
+        progress_bar=sys.stdout.isatty(),
+    )
     if callback.last_checkpoint is None:
         raise CliError("no checkpoint could be written")
+    if off_policy is not None and off_policy.save_replay_buffer:
+        save_replay(model, callback.last_checkpoint)
+    print(f"[INFO] Checkpoint: {callback.last_checkpoint}")
     return model
+
+
+def replay_path(checkpoint: Path) -> Path:
+    """Where the replay buffer of a checkpoint lies."""
+    return checkpoint.with_name(checkpoint.stem.replace("model", "replay") + ".pkl")
+
+
+def save_replay(model: Any, checkpoint: Path) -> None:
+    """Write the replay buffer beside a checkpoint; a failure is reported."""
+    path = replay_path(checkpoint)
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        model.save_replay_buffer(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        print(f"[WARNING] {path} could not be written: {error.strerror}", file=sys.stderr)
+
+
+def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
+    """Go on with the replay buffer of a checkpoint, or fill a new one before learning.
+
+    Raises:
+        ValueError: If there is a file, and it cannot be used.
+    """
+    path, num_envs = replay_path(checkpoint), model.get_env().num_envs
+    # the policy acts from the first step on
+    model.learning_starts = 0
+    if not path.is_file():
+        refill = max(cfg.learning_starts, RESUME_VECTOR_STEPS * num_envs)
+        model.resume_learning_at = model.num_timesteps + refill
+        print(f"[INFO] no replay buffer {path.name}: {refill} transitions are collected before learning")
+        return
+    try:
+        model.load_replay_buffer(path)
+    except (OSError, EOFError, AttributeError, AssertionError, pickle.UnpicklingError) as error:
+        raise ValueError(f"replay buffer {path} cannot be read: {error}") from None
+    buffer: StepReplayBuffer = model.replay_buffer
+    if buffer.n_envs != num_envs:
+        raise ValueError(f"replay buffer {path} is of {buffer.n_envs} environments, not of {num_envs}")
+    buffer.n_steps, buffer.gamma = cfg.n_steps, cfg.gamma
+    buffer.cut()
+    print(f"[INFO] replay buffer: {path}")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -56,7 +57,7 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         # own memory: on the CPU the arrays would share it with tensors that Isaac Lab may write to
         obs = _to_numpy(obs_dict["policy"])
         flags = torch.stack((terminated, truncated)).cpu().numpy()
-        rewards = rew.detach().cpu().numpy()
+        rewards = _to_numpy(rew)
         dones = flags[0] | flags[1]
         for index in self.ended:
             self._infos[index].clear()
@@ -87,6 +88,26 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         return np.array(obs)
 
 
+class AffineNormalizer:
+    """Normalisation in single precision: scale, shift, clip.
+
+    Args:
+        state: Statistics and options, as of :meth:`NormalizedVecEnv.state`.
+    """
+
+    def __init__(self, state: Mapping[str, np.ndarray]) -> None:
+        std, columns = np.sqrt(state["var"] + state["epsilon"]), state["columns"]
+        self.scale = np.where(columns, 1.0 / std, 1.0).astype(np.float32)
+        self.shift = np.where(columns, -state["mean"] / std, 0.0).astype(np.float32)
+        self._limit = np.where(columns, state["clip_obs"], np.inf).astype(np.float32)
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Normalised observations, shape [..., D], as a new array."""
+        result = obs * self.scale
+        result += self.shift
+        return np.clip(result, -self._limit, self._limit, out=result)
+
+
 class NormalizedVecEnv(VecNormalize):
     """Normalises observations in single precision, all of them or those up to a column; never the rewards.
 
@@ -112,11 +133,8 @@ class NormalizedVecEnv(VecNormalize):
         self._refresh()
 
     def _refresh(self) -> None:
-        """Scale, shift and bounds in single precision, of the statistics as they are."""
-        std = np.sqrt(self.obs_rms.var + self.epsilon)  # type: ignore[attr-defined]
-        self._scale = np.where(self.columns, 1.0 / std, 1.0).astype(np.float32)
-        self._shift = np.where(self.columns, -self.obs_rms.mean / std, 0.0).astype(np.float32)  # type: ignore[attr-defined]
-        self._limit = np.where(self.columns, self.clip_obs, np.inf).astype(np.float32)
+        """Take over the statistics as they are."""
+        self._affine = AffineNormalizer(self.state())
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step, learn the statistics when training, and normalise."""
@@ -150,22 +168,23 @@ class NormalizedVecEnv(VecNormalize):
 
     def normalize_obs(self, obs: Any) -> Any:
         """Normalised observations, shape [..., D], as a new array."""
-        result = obs * self._scale
-        result += self._shift
-        return np.clip(result, -self._limit, self._limit, out=result)
+        return self._affine(obs)
 
     def unnormalize_obs(self, obs: Any) -> Any:
         """The inverse of :meth:`normalize_obs`, but for clipping."""
-        return ((obs - self._shift) / self._scale).astype(np.float32)
+        return ((obs - self._affine.shift) / self._affine.scale).astype(np.float32)
 
     def get_original_obs(self) -> Any:
         """Observations of the last step as they came, shape [N, D]."""
         return self.old_obs
 
     def state(self) -> dict[str, np.ndarray]:
-        """The statistics as arrays."""
+        """Statistics and options as arrays: all that normalises."""
         rms: Any = self.obs_rms
-        return {"mean": rms.mean, "var": rms.var, "count": np.array(rms.count), "columns": self.columns}
+        return {
+            "mean": rms.mean, "var": rms.var, "count": np.array(rms.count), "columns": self.columns,
+            "clip_obs": np.array(self.clip_obs), "epsilon": np.array(self.epsilon),
+        }  # fmt: skip
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Take over statistics that :meth:`state` gave.
@@ -178,6 +197,7 @@ class NormalizedVecEnv(VecNormalize):
             raise ValueError(f"statistics of {state['mean'].shape[0]} observations, where there are {len(rms.mean)}")
         rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])
         self.columns = state["columns"].astype(bool)
+        self.clip_obs, self.epsilon = float(state["clip_obs"]), float(state["epsilon"])
         self._refresh()
 
 

@@ -24,7 +24,8 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
         sac: Any = load_cfg_from_registry(task, "rsl_rl_sac_cfg_entry_point")
         cfg.experiment_name = sac.experiment_name
         cfg.percentile_bounds = sac.algorithm.percentile_bounds
-        cfg.action_bounds = sac.algorithm.action_bounds
+        if isinstance(cfg, Sb3OffPolicyCfg):
+            cfg.action_bounds = sac.algorithm.action_bounds
         return cfg
 
     def off_policy(cfg: Any) -> Any:
