@@ -9,6 +9,9 @@ ARGS ?=
 JOBS ?= 2
 PYTHON := .venv/bin/python
 
+# thousands of modules would be compiled anew at every start of a simulation
+unexport PYTHONDONTWRITEBYTECODE
+
 # pyright: no look-up of its newest version
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 

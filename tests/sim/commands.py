@@ -16,7 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def run(command: Sequence[str], cwd: Path, timeout: float = 400.0) -> subprocess.CompletedProcess[str]:
     """Run a command without a terminal and keep what it prints."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "DISPLAY")}
+    # without compiled modules, each of which would be compiled anew, every simulation starts five seconds later
+    dropped = ("PYTHONPATH", "DISPLAY", "PYTHONDONTWRITEBYTECODE")
+    environment = {key: value for key, value in os.environ.items() if key not in dropped}
     return subprocess.run(
         command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
     )

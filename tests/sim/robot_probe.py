@@ -125,6 +125,7 @@ def train(env, task: str, agent: str) -> int:
     agent_cfg.device, agent_cfg.num_steps_per_env = "cpu", 12
     if hasattr(agent_cfg.algorithm, "buffer_size"):
         agent_cfg.algorithm.buffer_size, agent_cfg.algorithm.learning_starts = 5000, 20
+        agent_cfg.algorithm.policy_delay = 1  # few gradient steps, and the actor is to have some
         # small, since only that it runs is looked at
         agent_cfg.actor.hidden_dims = agent_cfg.critic.hidden_dims = [32, 32]
     runner = OnPolicyRunner(RslRlVecEnvWrapper(env), to_dict(agent_cfg), log_dir=None, device="cpu")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
 from isaaclab_tasks.utils import load_cfg_from_registry
 
-from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
-from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
+if TYPE_CHECKING:  # rsl_rl takes seconds to import, and who only lists tasks needs none of it
+    from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
 
 AGENT = "rsl_rl_sac_cfg_entry_point"
 
@@ -44,6 +44,8 @@ def _agent_of(task: str, bounds: str | None) -> Callable[[], SacRunnerCfg]:
     """What makes the agent's configuration, when it is asked for."""
 
     def sac_cfg() -> SacRunnerCfg:
+        from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
+
         from .rsl_rl_sac_cfg import FlatSACRunnerCfg, RoughSACRunnerCfg
 
         env_cfg: Any = load_cfg_from_registry(task, "env_cfg_entry_point")
