@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from commands import stock, succeed
+from commands import script, stock, succeed
 
 
 @cache
@@ -40,3 +40,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert "Mean qf1 loss" in output
     return cwd
+
+
+@pytest.fixture(scope="session")
+def ppo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Checkpoint of a short PPO training of A1."""
+    cwd = tmp_path_factory.mktemp("ppo")
+    task = "Isaac-Velocity-Flat-Unitree-A1-v0"
+    succeed([*script("train"), "--agent", "ppo", "--max_iterations", "2", "--num_envs", "8", "--task", task], cwd)
+    return str(max((cwd / "logs").rglob("model_*.pt")))

@@ -22,13 +22,13 @@ from isaaclab.utils import to_dict
 from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
-POSES_PER_ENV = 5
+POSES_PER_ENV = 10
 
 
 def main() -> None:
     engine, task, out = sys.argv[1:4]
     load_external_tasks()
-    cfg = parse_env_cfg(task, device="cpu", num_envs=20, overrides=[f"physics={engine}"])
+    cfg = parse_env_cfg(task, device="cpu", num_envs=10, overrides=[f"physics={engine}"])
     cfg.seed = 1
     # the robot as it is, undisturbed
     cfg.events.push_robot = cfg.events.add_base_mass = cfg.events.base_com = None

@@ -122,9 +122,10 @@ def test_demo_to_its_end(tmp_path: Path) -> None:
 def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path) -> None:
     command = [
         *script("compare"), "ppo:16:env.episode_length_s=0.4", "--seeds", "1", "--max_time", "4s", "--episodes", "4",
-        "--out", "out",
+        "--out", "out", "--checkpoints", "kept",
     ]  # fmt: skip
     succeed(command, tmp_path)
+    assert (tmp_path / "kept" / f"{TASK}_ppo_16_env.episode_length_s-0.4_seed1.pt").is_file()
     (curve,) = (tmp_path / "out").glob("*_seed1.csv")
     written = curve.stat().st_mtime_ns
     with (tmp_path / "out" / "summary.csv").open() as file:

@@ -11,9 +11,10 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,11 +58,17 @@ def parser() -> argparse.ArgumentParser:
         " A training whose CSV is already there is not repeated.",
     )
     result.add_argument("entries", nargs="+", type=entry, metavar="AGENT:NUM_ENVS[:OVERRIDES]", help="Agents.")
-    result.add_argument("--task", default="Isaac-Velocity-Flat-Unitree-A1-v0", help="Task.")
+    result.add_argument(
+        "--task",
+        nargs="+",
+        default=["Isaac-Velocity-Flat-Unitree-A1-v0"],
+        help="Task. With several, each gets a folder of its own, and table.csv tells them all.",
+    )
     result.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="Seeds; default 1 2 3.")
     result.add_argument("--max_time", type=duration, default=18 * 60.0, help="Time of each training; default 18m.")
     result.add_argument("--episodes", type=positive_int, default=256, help="Episodes of each evaluation.")
     result.add_argument("--out", type=Path, required=True, help="Folder of the results.")
+    result.add_argument("--checkpoints", type=Path, help="Folder that takes the checkpoint of every training.")
     return result
 
 
@@ -72,35 +79,79 @@ def main(argv: Sequence[str] | None = None) -> None:
         CliError: If a training or an evaluation fails.
     """
     args = parser().parse_args(argv)
-    for item in args.entries:
-        check_task_and_agent(args.task, item.agent)
-    out: Path = args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    for seed in args.seeds:
+    for task in args.task:
         for item in args.entries:
-            target = out / f"{item.label}_seed{seed}.csv"
-            if target.is_file():
-                print(f"[compare] {target.name} is there")
-                continue
-            print(f"[compare] {item.label}, seed {seed}", flush=True)
-            with tempfile.TemporaryDirectory(prefix="compare_") as folder:
-                _train(args.task, item, seed, args.max_time, args.episodes, Path(folder), target)
-    (out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or sys.argv[1:])]) + "\n")
-    summarize(out, args.max_time, args.task)
+            check_task_and_agent(task, item.agent)
+    folders = {task: args.out.resolve() / (task if len(args.task) > 1 else "") for task in args.task}
+    for out in folders.values():
+        out.mkdir(parents=True, exist_ok=True)
+    for seed in args.seeds:
+        for task, out in folders.items():
+            for item in args.entries:
+                target = out / f"{item.label}_seed{seed}.csv"
+                if target.is_file():
+                    print(f"[compare] {target.name} is there")
+                    continue
+                print(f"[compare] {task}, {item.label}, seed {seed}", flush=True)
+                with tempfile.TemporaryDirectory(prefix="compare_") as folder:
+                    checkpoint = _train(task, item, seed, args.max_time, args.episodes, Path(folder), target)
+                    if args.checkpoints is not None:
+                        args.checkpoints.mkdir(parents=True, exist_ok=True)
+                        shutil.copyfile(checkpoint, args.checkpoints / f"{task}_{target.stem}{checkpoint.suffix}")
+    (args.out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or sys.argv[1:])]) + "\n")
+    for task, out in folders.items():
+        summarize(out, args.max_time, task)
+    if len(folders) > 1:
+        write_table(folders, args.out / "table.csv")
 
 
-def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, folder: Path, target: Path) -> None:
-    """Train in a folder that goes away, and keep curve, evaluation and versions."""
+def write_table(folders: Mapping[str, Path], path: Path) -> None:
+    """Write the evaluations of several tasks as one table: a row for each task and agent, means over the seeds.
+
+    Args:
+        folders: Folder of each task's results.
+        path: CSV file to write.
+    """
+    columns = ("return_mean", "return_std", "share_without_fall", "velocity_error", "commanded_speed", "yaw_rate_error",
+               "speed", "base_height")  # fmt: skip
+    rows = []
+    for task, folder in folders.items():
+        for label, paths in _curves(folder).items():
+            results = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+            steps = np.mean([read_progress(path)["env_steps"][-1] for path in paths])
+            row = {"task": task, "agent": label, "seeds": len(paths), "million_steps": f"{steps / 1e6:.2f}"}
+            for name in columns:
+                values = [result[name] for result in results if name in result]
+                row[name] = f"{np.mean(values):.3f}" if values else ""
+            rows.append(row)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print(path.read_text(), end="")
+
+
+def _curves(folder: Path) -> dict[str, list[Path]]:
+    """Curves of a folder by agent."""
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*_seed*.csv")):
+        groups.setdefault(path.stem.rpartition("_seed")[0], []).append(path)
+    return groups
+
+
+def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, folder: Path, target: Path) -> Path:
+    """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
     command = [*which, "--num_envs", str(item.num_envs), "--max_time", f"{max_time:g}s", "--seed", str(seed)]
     # PPO's own number of iterations would end it early
     run_logged("train", [*command, "--max_iterations", "1000000", *item.overrides], folder / "train.log", folder)
-    (progress,) = folder.glob("logs/rsl_rl/*/*/progress.csv")
+    (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
     run_logged("evaluate", evaluate, folder / "evaluate.log", folder)
     result = json.loads(evaluation.read_text())
-    result["checkpoint"] = Path(result["checkpoint"]).name
+    checkpoint = Path(result["checkpoint"])
+    result["checkpoint"] = checkpoint.name
     result["training_command"] = shlex.join(["scripts/train.py", *command, *item.overrides])
     result["versions"] = json.loads((progress.parent / "versions.json").read_text())
     result["machine"] = {"cpu": _cpu_name(), "cores": os.cpu_count()}
@@ -109,6 +160,7 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
         writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(list(csv.DictReader(source)))
+    return checkpoint
 
 
 def summarize(out: Path, max_time: float, title: str) -> None:
@@ -119,9 +171,7 @@ def summarize(out: Path, max_time: float, title: str) -> None:
         max_time: Time at which the returns are compared [s].
         title: Title of the plot.
     """
-    groups: dict[str, list[Path]] = {}
-    for path in sorted(out.glob("*_seed*.csv")):
-        groups.setdefault(path.stem.rpartition("_seed")[0], []).append(path)
+    groups = _curves(out)
     thresholds = (5.0, 10.0, 15.0, 20.0)
     rows = []
     for label, paths in groups.items():

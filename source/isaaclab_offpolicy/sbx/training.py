@@ -29,7 +29,7 @@ from isaaclab_offpolicy.cli.runner import MIN_EPISODES, ProgressTable, write_pro
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .collection import StepReplayBuffer, VectorCollection, base_env
 from .environment import make_vec_env
-from .models import build, load_for_training, read_checkpoint, save_checkpoint
+from .models import build, constructor_options, load_for_training, read_checkpoint, save_checkpoint
 from .vec_env import NormalizedVecEnv
 
 
@@ -224,6 +224,11 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     enable_cameras_for_video(args)
     configs: tuple[Any, Any] = resolve_task_config(args.task, args.agent, overrides=overrides)  # type: ignore[assignment]
     env_cfg, cfg = configs
+    try:
+        # before the simulation takes its time to start
+        constructor_options(cfg, args.num_envs or env_cfg.scene.num_envs, "cpu")
+    except ValueError as error:
+        raise CliError(f"the configuration of the agent: {error}") from None
     pre_launch_video_config(env_cfg, args)
     with launch_simulation(env_cfg, args):
         apply_env_overrides(args, env_cfg)

@@ -1,0 +1,27 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from picture_clips import frame_at, main
+
+
+def test_frames_of_clips_in_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # every frame a little brighter
+    frames = np.stack([np.full((64, 64, 3), 10 * i, np.uint8) for i in range(20)])
+    iio.imwrite(tmp_path / "a.mp4", frames, plugin="FFMPEG", fps=10)
+    assert abs(int(frame_at(tmp_path / "a.mp4", 1.0).mean()) - 100) < 8
+    assert abs(int(frame_at(tmp_path / "a.mp4", 99.0).mean()) - 190) < 8, "the last one"
+    out = tmp_path / "robots.png"
+    monkeypatch.setattr("sys.argv", ["picture_clips.py", f"One={tmp_path / 'a.mp4'}", f"Two={tmp_path / 'a.mp4'}",
+                                     "--out", str(out)])  # fmt: skip
+    main()
+    assert iio.imread(out).shape[1] > 500
+    monkeypatch.setattr("sys.argv", ["picture_clips.py", "One", "--out", str(out)])
+    with pytest.raises(SystemExit):
+        main()
