@@ -141,8 +141,8 @@ class VectorCollection:
             if not callback.on_step():
                 return RolloutReturn((step + 1) * env.num_envs, episodes, continue_training=False)
             # what is stored has not been normalised: statistics change, and are applied when sampling
-            original = new_obs if normalizer is None else normalizer.get_original_obs()
-            last = this._last_obs if normalizer is None else this._last_original_obs
+            original: Any = new_obs if normalizer is None else normalizer.get_original_obs()
+            last: Any = this._last_obs if normalizer is None else this._last_original_obs
             next_obs = original
             if len(base.ended):
                 next_obs = original.copy()

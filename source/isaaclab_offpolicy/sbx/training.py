@@ -172,7 +172,7 @@ def evaluate_deterministic(
         normalizer.training = False
     done = np.zeros(env.num_envs, dtype=np.int64)
     returns: list[float] = []
-    obs = env.reset()
+    obs: Any = env.reset()
     while (done < rounds).any() and not stop():
         actions, _ = model.predict(obs, deterministic=True)
         obs, _, dones, infos = env.step(actions)
@@ -302,7 +302,7 @@ def train(
     model.learn(
         total,
         callback=callback,
-        log_interval=None,
+        log_interval=None,  # type: ignore[arg-type]
         reset_num_timesteps=checkpoint is None,
         progress_bar=sys.stdout.isatty(),
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -36,7 +36,8 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
     def __init__(self, env: ActionBoundsWrapper) -> None:
         if not isinstance(env, ActionBoundsWrapper) or env.mode != "clip":
             raise ValueError("an ActionBoundsWrapper with mode='clip' must be next to the Stable-Baselines3 wrapper")
-        if not getattr(env.unwrapped.cfg, "compute_final_obs", False):
+        unwrapped: Any = env.unwrapped
+        if not getattr(unwrapped.cfg, "compute_final_obs", False):
             raise ValueError("the environment must compute final observations: set env_cfg.compute_final_obs = True")
         super().__init__(env)  # type: ignore[arg-type]
         self.bounds = env.bounds
@@ -53,7 +54,7 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and give observations [N, D], rewards [N], dones [N] and infos."""
-        obs_dict, rew, terminated, truncated, extras = self.env.step(self._async_actions)
+        obs_dict, rew, terminated, truncated, extras = cast(Any, self.env).step(self._async_actions)
         # own memory: on the CPU the arrays would share it with tensors that Isaac Lab may write to
         obs = _to_numpy(obs_dict["policy"])
         flags = torch.stack((terminated, truncated)).cpu().numpy()
@@ -138,7 +139,7 @@ class NormalizedVecEnv(VecNormalize):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step, learn the statistics when training, and normalise."""
-        obs, rewards, dones, infos = self.venv.step_wait()
+        obs, rewards, dones, infos = cast(VecEnv, self.venv).step_wait()
         assert isinstance(obs, np.ndarray)
         self.old_obs, self.old_reward = obs, rewards
         if self.training:
@@ -150,7 +151,7 @@ class NormalizedVecEnv(VecNormalize):
 
     def reset(self) -> np.ndarray:
         """Reset all environments and give normalised observations, shape [N, D]."""
-        obs = self.venv.reset()
+        obs = cast(VecEnv, self.venv).reset()
         assert isinstance(obs, np.ndarray)
         self.old_obs = obs
         if self.training:
