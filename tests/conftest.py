@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "tools"))
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is in tests/sim drives a simulator; everything without a marker is a unit test."""
+    # long ones first, so that short ones fill the workers' time at the end
+    items.sort(key=lambda item: item.path.parent.name != "sim")
     for item in items:
         if "sim" in item.path.relative_to(Path(__file__).parent).parts[:-1]:
             item.add_marker(pytest.mark.sim)
