@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 
@@ -57,6 +57,12 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
     parser.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
     parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
+
+
+def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--task``, ``--agent``, ``--device`` and ``--checkpoint``."""
+    add_task_arguments(parser)
+    parser.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
 
 
 def run_logged(command: str, arguments: Sequence[str], log: Path, cwd: Path | None = None) -> None:
@@ -297,3 +303,37 @@ def find_checkpoint(spec: str, task: str, agent_key: str, experiment: str | None
     except ValueError:
         agent = next((short for short, key in AGENTS.items() if key == agent_key), agent_key)
         raise CliError(f"no checkpoint '{spec}': no run of task '{task}' with agent '{agent}' in {root}") from None
+
+
+class PolicyRun(NamedTuple):
+    """What a command that plays a checkpoint needs, checked."""
+
+    agent_key: str
+    """Configuration key of the agent."""
+
+    device: str
+    """Device of simulation and policy."""
+
+    checkpoint: str
+    """Path of the checkpoint."""
+
+    overrides: list[str]
+    """Hydra overrides, with the engine."""
+
+
+def check_policy_run(args: argparse.Namespace, overrides: Sequence[str], experiment: str | None = None) -> PolicyRun:
+    """Check what :func:`add_policy_arguments` added.
+
+    Args:
+        args: The parsed command line.
+        overrides: Its Hydra overrides.
+        experiment: Name of the experiment's folder, if it is not the agent's own.
+
+    Raises:
+        CliError: If task, agent, device, checkpoint or an override is not known.
+    """
+    key = check_task_and_agent(args.task, args.agent)
+    device = check_device(args.device)
+    checkpoint = find_checkpoint(args.checkpoint, args.task, key, experiment)
+    check_agent_overrides(args.task, key, overrides)
+    return PolicyRun(key, device, checkpoint, engine_overrides(args.task, device, overrides))

@@ -11,16 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .arguments import (
-    CliError,
-    add_task_arguments,
-    check_agent_overrides,
-    check_device,
-    check_task_and_agent,
-    engine_overrides,
-    find_checkpoint,
-    positive_int,
-)
+from .arguments import CliError, add_policy_arguments, check_policy_run, positive_int
 from .simulation import load_policy, running_task
 
 
@@ -30,8 +21,7 @@ def parser() -> argparse.ArgumentParser:
         prog="evaluate.py",
         description="Evaluate a checkpoint with deterministic actions, in the task as it is trained.",
     )
-    add_task_arguments(result)
-    result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
+    add_policy_arguments(result)
     result.add_argument("--episodes", type=positive_int, default=256, help="Number of episodes; default 256.")
     result.add_argument("--num_envs", type=positive_int, default=256, help="Number of environments; default 256.")
     result.add_argument("--seed", type=int, default=1, help="Seed of the environment; default 1.")
@@ -47,11 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         CliError: With one line that says what is wrong.
     """
     args = parser().parse_intermixed_args(argv)
-    key = check_task_and_agent(args.task, args.agent)
-    device = check_device(args.device)
-    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
-    check_agent_overrides(args.task, key, args.overrides)
-    overrides = engine_overrides(args.task, device, args.overrides)
+    key, device, checkpoint, overrides = check_policy_run(args, args.overrides)
     out: Path = args.out or Path(checkpoint).parent / "evaluation.json"
     num_envs = min(args.num_envs, args.episodes)
     result: dict[str, Any] = {

@@ -8,18 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from .arguments import (
-    add_task_arguments,
-    check_agent_overrides,
-    check_device,
-    check_task_and_agent,
-    engine_overrides,
-    find_checkpoint,
-    is_sb3,
-    option,
-    positive_int,
-    split_overrides,
-)
+from .arguments import add_policy_arguments, check_policy_run, is_sb3, option, positive_int, split_overrides
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +17,7 @@ def parser() -> argparse.ArgumentParser:
         prog="play.py",
         description="Play a trained policy and export it. Other arguments go on to Isaac Lab's play.",
     )
-    add_task_arguments(result)
-    result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
+    add_policy_arguments(result)
     result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
     result.add_argument("--video", action="store_true", help="Record a clip, without a screen.")
     result.add_argument("--viz", "--visualizer", help="Viewer: newton_gl, rerun, viser or kit.")
@@ -43,13 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         CliError: With one line that says what is wrong.
     """
     args, rest = parser().parse_known_args(argv)
-    key = check_task_and_agent(args.task, args.agent)
-    device = check_device(args.device)
-    experiment = option(rest, "--experiment_name", "agent.experiment_name")
-    checkpoint = find_checkpoint(args.checkpoint, args.task, key, experiment)
     flags, overrides = split_overrides(rest)
-    check_agent_overrides(args.task, key, overrides)
-    overrides = engine_overrides(args.task, device, overrides)
+    experiment = option(rest, "--experiment_name", "agent.experiment_name")
+    key, device, checkpoint, overrides = check_policy_run(args, overrides, experiment)
     command = ["--task", args.task, "--agent", key, "--device", device, "--num_envs", str(args.num_envs)]
     command += ["--checkpoint", checkpoint]
     # Isaac Lab records through Isaac Sim unless a viewer is named

@@ -25,16 +25,7 @@ from isaaclab_offpolicy.action_bounds import (
 )
 from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
 
-from .arguments import (
-    CliError,
-    add_task_arguments,
-    check_agent_overrides,
-    check_device,
-    check_task_and_agent,
-    engine_overrides,
-    find_checkpoint,
-    positive_int,
-)
+from .arguments import CliError, add_policy_arguments, check_policy_run, positive_int
 from .simulation import load_policy, running_task
 
 
@@ -45,9 +36,8 @@ def parser() -> argparse.ArgumentParser:
         description="Play a trained policy as it was trained, record what it commands, and write the percentiles as a"
         " bounds file, with a picture beside it.",
     )
-    add_task_arguments(result)
+    add_policy_arguments(result)
     result.set_defaults(agent="ppo")
-    result.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
     result.add_argument(
         "--percentiles", nargs=2, type=float, default=[2.5, 97.5], metavar=("LOW", "HIGH"), help="Default 2.5 97.5."
     )
@@ -74,11 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     low, high = args.percentiles
     if not 0.0 <= low < high <= 100.0:
         raise CliError(f"--percentiles are two numbers from 0 to 100, the lower first, not {low:g} {high:g}")
-    key = check_task_and_agent(args.task, args.agent)
-    device = check_device(args.device)
-    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
-    check_agent_overrides(args.task, key, args.overrides)
-    overrides = engine_overrides(args.task, device, args.overrides)
+    key, device, checkpoint, overrides = check_policy_run(args, args.overrides)
     out: Path = args.out or Path(checkpoint).parent / "action_bounds.yaml"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -38,20 +38,29 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
             cfg.action_bounds_scale = 1.0 if cfg.percentile_bounds is None else cfg.action_bounds_scale
         return cfg
 
-    def sac_cpu() -> Sb3AgentCfg:
+    # named functions: Isaac Lab prints their names
+    def sbx_sac() -> Sb3AgentCfg:
+        return off_policy(Sb3OffPolicyCfg())
+
+    def sbx_sac_cpu() -> Sb3AgentCfg:
         cfg: Any = off_policy(Sb3OffPolicyCfg())
         fit_to_cpu(cfg)
         return cfg
 
+    def sbx_tqc() -> Sb3AgentCfg:
+        return off_policy(Sb3OffPolicyCfg(algorithm="TQC", top_quantiles_to_drop_per_net=5))
+
+    def sbx_ppo() -> Sb3AgentCfg:
+        return common(Sb3PpoCfg())
+
+    def sb3_sac() -> Sb3AgentCfg:
+        return off_policy(Sb3TorchSacCfg())
+
+    def sb3_ppo() -> Sb3AgentCfg:
+        return common(Sb3PpoCfg(library="sb3"))
+
     return {
-        "sbx_sac_cfg_entry_point": lambda: off_policy(Sb3OffPolicyCfg()),
-        "sbx_sac_cpu_cfg_entry_point": sac_cpu,
-        "sbx_tqc_cfg_entry_point": lambda: off_policy(
-            Sb3OffPolicyCfg(algorithm="TQC", top_quantiles_to_drop_per_net=5)
-        ),
-        "sbx_ppo_cfg_entry_point": lambda: common(Sb3PpoCfg()),
-        "sb3_sac_cfg_entry_point": lambda: off_policy(Sb3TorchSacCfg()),
-        "sb3_ppo_cfg_entry_point": lambda: common(Sb3PpoCfg(library="sb3")),
+        f"{make.__name__}_cfg_entry_point": make for make in (sbx_sac, sbx_sac_cpu, sbx_tqc, sbx_ppo, sb3_sac, sb3_ppo)
     }
 
 
