@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isaaclab_offpolicy.algorithms import ReplayBuffer
+from isaaclab_offpolicy.algorithms.replay_buffer import Draw, Prefetch
 
 
 class Recorder:
@@ -87,7 +89,7 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
     for age in range(stored):
         start = len(recorder.steps) - 1 - age
         for env in range(num_envs):
-            batch = buffer.gather(torch.tensor([[age]]), torch.tensor([[env]]))
+            batch = buffer.gather(Draw(torch.tensor([[age]]), torch.tensor([[env]]), buffer._row))
             after_timeout = start > 0 and recorder.steps[start - 1]["truncated"][env]
             assert batch.weight.item() == (0.0 if after_timeout else 1.0)
             if after_timeout:
@@ -145,3 +147,94 @@ def test_a_timeout_without_its_last_observation_is_an_error() -> None:
         buffer.add(torch.zeros(4, 2), torch.zeros(4), none, ~none, obs)
     with pytest.raises(ValueError, match="empty"):
         ReplayBuffer(10, 1, {"policy": 1}, 1).sample(1, 1)
+
+
+@pytest.mark.parametrize(("storage", "error", "smaller"), [("float16", 5e-4, 1.6), ("uint8", 0.5 / 255, 2.2)])
+def test_smaller_formats_stay_within_their_error(storage: str, error: float, smaller: float) -> None:
+    num_envs, dim, rows = 64, 48, 200
+    generator = torch.Generator().manual_seed(2)
+    full, small = (
+        ReplayBuffer(rows * num_envs, num_envs, {"policy": dim}, 12, 3, storage=s) for s in ("float32", storage)
+    )
+    # features of very different size and offset, one of which is constant
+    scale = torch.logspace(-3, 3, dim)
+    scale[7] = 0.0
+
+    def draw() -> torch.Tensor:
+        return torch.randn(num_envs, dim, generator=generator) * scale + 2.0 * scale
+
+    none = torch.zeros(num_envs, dtype=torch.bool)
+    obs = [draw() for _ in range(rows + 1)]
+    for buffer in (full, small):
+        buffer.begin({"policy": obs[0]})
+        for after in obs[1:]:
+            buffer.add(torch.zeros(num_envs, 12), torch.zeros(num_envs), none, none, {"policy": after})
+    age, env = (torch.randint(n, (4, 256), generator=generator) for n in (rows, num_envs))
+    exact, rounded = (buffer.gather(Draw(age, env, buffer._row)) for buffer in (full, small))
+    for left, right in ((exact.obs, rounded.obs), (exact.next_obs, rounded.next_obs)):
+        assert right["policy"].dtype == torch.float32
+        difference = (left["policy"] - right["policy"]).abs()
+        if storage == "float16":
+            limit = error * left["policy"].abs() + 6e-8
+        else:
+            spread = torch.stack([o.max(0).values - o.min(0).values for o in obs]).max(0).values
+            limit = error * spread * 1.01 + 1e-6 * scale
+        assert (difference <= limit).all()
+    assert full.nbytes / small.nbytes > smaller
+
+
+def test_ten_million_transitions_on_rough_terrain_fit_in_twelve_gigabytes() -> None:
+    def size(storage: str) -> float:
+        small = ReplayBuffer(20 * 4096, 4096, {"policy": 235}, 12, 3, storage=storage)
+        small._allocate()
+        return small.nbytes / (small.rows * 4096) * 1e7
+
+    assert size("float32") < 12e9 and size("float16") < 6e9 and size("uint8") < 3.5e9
+    with pytest.raises(ValueError, match="storage is one of"):
+        ReplayBuffer(10, 1, {"policy": 1}, 1, storage="int4")
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_steps: int) -> None:
+    num_envs, rows, between = 4, 12, 3
+    buffer = ReplayBuffer(rows * num_envs, num_envs, {"policy": 3}, 2, n_steps)
+    generator = torch.Generator().manual_seed(1)
+
+    def add() -> None:
+        done = torch.rand(num_envs, generator=generator) < 0.2
+        obs = {"policy": torch.randn(num_envs, 3, generator=generator)}
+        buffer.add(
+            torch.randn(num_envs, 2, generator=generator), torch.randn(num_envs, generator=generator),
+            done, torch.zeros_like(done), obs,
+        )  # fmt: skip
+
+    buffer.begin({"policy": torch.randn(num_envs, 3, generator=generator)})
+    prefetch = Prefetch(buffer, torch.device("cpu"))
+    gather, expected, may_go = buffer.gather, [], threading.Event()
+
+    def late(draw: Draw):
+        if threading.current_thread() is not threading.main_thread():
+            assert may_go.wait(10.0)
+        return gather(draw)
+
+    draw = buffer.draw
+
+    def noted(*args, **kwargs) -> Draw:
+        result = draw(*args, **kwargs)
+        expected.append(gather(result))
+        return result
+
+    buffer.gather, buffer.draw = late, noted
+    rounds = 0
+    for step in range(60):
+        add()
+        if step % between == between - 1 and len(buffer) >= 4 * num_envs:
+            may_go.set()  # all that is stored between two rounds is there before the thread begins
+            batch = prefetch.sample(2, 64, 2, between)
+            may_go.clear()
+            torch.testing.assert_close(batch, expected[rounds], rtol=0, atol=0)
+            rounds += 1
+    assert rounds > 15 and len(buffer) == rows * num_envs
+    may_go.set()
+    # a round of another size is drawn anew
+    assert prefetch.sample(1, 8, 0, between).reward.shape == (1, 8)

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import math
 import statistics
+import threading
+import time
 
 import pytest
 import torch
 from tensordict import TensorDict
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import NonFiniteError
+from isaaclab_offpolicy.algorithms.update import ActorBatch
 
 
 def run(sac, env: LinearQuadraticEnv, steps: int) -> None:
@@ -136,10 +140,8 @@ def test_critic_gradient_by_hand(make_sac, train_cfg) -> None:
 def test_actor_gradient_against_finite_differences(make_sac, train_cfg) -> None:
     sac = linear_sac(make_sac, train_cfg)
     s = torch.tensor([[0.4]])
-    torch.manual_seed(7)
-    noise = torch.randn(1, 1).item()
-    torch.manual_seed(7)
-    sac._update_actor(s, s)
+    noise = 0.7
+    sac.updater.actor_step(ActorBatch(s, s, torch.tensor([[noise]])))
     gradient = sac.actor.mlp[2].bias.grad[0].item()
 
     def loss(shift: float) -> float:
@@ -374,9 +376,123 @@ def test_a_checkpoint_of_another_robot_is_refused(make_sac) -> None:
         ({"train_freq": 0}, "train_freq"),
         ({"q_aggregation": "max"}, "q_aggregation"),
         ({"n_steps": 0}, "n_steps"),
+        ({"update": "fast"}, "update is one of"),
+        ({"update": "cuda-graph"}, "needs a CUDA device"),
+        ({"precision": "int8"}, "precision is one of"),
         ({"rnd_cfg": {"weight": 1.0}}, "rnd"),
     ],
 )
 def test_bad_options_are_refused(make_sac, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_sac(LinearQuadraticEnv(4), **options)
+
+
+def train_linear(make_sac, steps: int, env: LinearQuadraticEnv | None = None, **algorithm):
+    torch.manual_seed(11)
+    env = env or LinearQuadraticEnv(16)
+    sac = make_sac(env, learning_starts=64, train_freq=2, replay_ratio=1 / 8, policy_delay=2, **algorithm)
+    run(sac, env, steps)
+    return sac
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [{}, {"overlap": True}, {"overlap": True, "learner_threads": 1}, {"replay_device": "cpu", "overlap": True}],
+)
+def test_two_runs_with_one_seed_are_the_same_to_the_bit(make_sac, algorithm: dict) -> None:
+    left, right = (train_linear(make_sac, 60, **algorithm).save() for _ in range(2))
+    assert left["num_updates"] > 100
+    assert left.pop("action_bounds") == right.pop("action_bounds")
+    torch.testing.assert_close(left, right, rtol=0, atol=0)
+
+
+def test_learning_beside_the_environment(make_sac) -> None:
+    class Env(LinearQuadraticEnv):
+        steps = 0
+
+        def step(self, actions):
+            self.steps += 1
+            return super().step(actions)
+
+    env = Env(16)
+    sac = make_sac(
+        env, learning_starts=64, train_freq=2, replay_ratio=1 / 8, policy_delay=2, overlap=True, learner_threads=1
+    )
+    threads, acting = [], []
+    critic_step = sac.updater.critic_step
+
+    def wait_for_the_environment(batch):
+        # a round has four gradient steps, and the first one begins after step 4; were they done before the
+        # environment steps on, this would never come
+        deadline = time.monotonic() + 20.0
+        while env.steps < 5 + 2 * (sac.num_updates // 4):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        threads.append((threading.current_thread().name, torch.get_num_threads()))
+        return critic_step(batch)
+
+    sac.updater.critic_step = wait_for_the_environment
+    run(sac, env, 3)
+    first = [p.clone() for p in sac.actor.mlp.parameters()]
+    for _ in range(20):
+        obs = env.get_observations()
+        with torch.inference_mode():
+            sac.process_env_step(*env.step(sac.act(obs)))
+        acting.append(all(torch.equal(p, q) for p, q in zip(first, sac._acting.parameters(), strict=True)))
+    env.steps += 1
+    metrics = sac.update()
+    assert set(threads) == {("learner_0", 1)} and sac._learning is None and metrics["qf"] > 0.0
+    # the first round begins after step 4, its policy acts when the next one begins, after step 6
+    assert acting[:2] == [True, True] and not any(acting[2:])
+    for left, right in zip(sac._acting.parameters(), sac.actor.mlp.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=0)
+    # an error of the learner reaches the training
+    sac.updater.critic_step = lambda batch: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        run(sac, env, 4)
+
+
+class CountSynchronisations(TorchDispatchMode):
+    """Counts reads of numbers from a device: item(), bool(), tolist() and copies to the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        aten = torch.ops.aten
+        if func.overloadpacket in (aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select):
+            self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_one_look_at_the_device_per_vector_step(make_sac) -> None:
+    env = LinearQuadraticEnv(16, max_episode_length=7)
+    sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3)
+    counts = []
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(30):
+            with CountSynchronisations() as counter:
+                actions = sac.act(obs)
+            acting = counter.count
+            obs, rewards, dones, extras = env.step(actions)
+            with CountSynchronisations() as counter:
+                sac.process_env_step(obs, rewards, dones, extras)
+            counts.append((acting, counter.count))
+    assert sac.num_updates > 40
+    assert counts[1:] == [(0, 1)] * 29, "acting none; storing and learning one"
+    with CountSynchronisations() as counter:
+        sac.update()
+    assert counter.count <= 20 and counter.count > 0, "metrics are read once per row of the log"
+
+
+def test_a_timeout_without_its_last_observation_is_an_error(make_sac) -> None:
+    env = LinearQuadraticEnv(4)
+    sac = make_sac(env)
+    obs = env.get_observations()
+    sac.act(obs)
+    ones = torch.ones(4)
+    with pytest.raises(ValueError, match="last observation is missing"):
+        sac.process_env_step(obs, ones, ones, {"time_outs": ones})
+    assert len(sac.storage) == 0

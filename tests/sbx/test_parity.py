@@ -25,7 +25,7 @@ from stable_baselines3.common.buffers import NStepReplayBuffer
 from tensordict import TensorDict
 
 from isaaclab_offpolicy.algorithms import SAC
-from isaaclab_offpolicy.algorithms.replay_buffer import ReplayBatch, ReplayBuffer
+from isaaclab_offpolicy.algorithms.replay_buffer import Draw, ReplayBatch, ReplayBuffer
 from sbx import SAC as SBXSAC
 
 OBS, ACT, BATCH, STEPS = 7, 3, 64, 4
@@ -105,11 +105,11 @@ def our_actor_state(params: Any) -> dict[str, torch.Tensor]:
     return state
 
 
-def our_sac(train_cfg, model: SBXSAC, policy_delay: int) -> SAC:
+def our_sac(train_cfg, model: SBXSAC, policy_delay: int, update: str = "eager") -> SAC:
     """Ours with SBX's weights."""
     cfg = train_cfg(
         action_bounds=1.0, batch_size=BATCH, policy_delay=policy_delay, gamma=GAMMA, tau=TAU, learning_rate=LR,
-        ent_coef=f"auto_{ALPHA}",
+        ent_coef=f"auto_{ALPHA}", update=update,
     )  # fmt: skip
     for name in ("actor", "critic"):
         cfg[name] |= {"hidden_dims": HIDDEN, "obs_normalization": False}
@@ -160,17 +160,21 @@ def sbx_noise(key: Any, policy_delay: int, offset: int) -> list[torch.Tensor]:
     return noise
 
 
-@pytest.mark.parametrize(("policy_delay", "n_steps"), [(1, 1), (2, 1), (4, 1), (1, 3), (2, 5)])
+@pytest.mark.parametrize(
+    ("policy_delay", "n_steps", "update"),
+    [(1, 1, "eager"), (2, 1, "eager"), (4, 1, "eager"), (1, 3, "eager"), (2, 5, "eager"), (2, 3, "compiled")],
+)
 def test_an_update_equals_that_of_sbx(
-    train_cfg, monkeypatch: pytest.MonkeyPatch, policy_delay: int, n_steps: int
+    train_cfg, monkeypatch: pytest.MonkeyPatch, policy_delay: int, n_steps: int, update: str
 ) -> None:
     model = sbx_sac(policy_delay)
-    sac = our_sac(train_cfg, model, policy_delay)
+    sac = our_sac(train_cfg, model, policy_delay, update)
     data = transitions(n_steps=n_steps)
     offset = 1 % policy_delay
     noise = iter(sbx_noise(model.key, policy_delay, offset))
-    sample = sac.distribution.rsample_unit
-    monkeypatch.setattr(sac.distribution, "rsample_unit", lambda output: sample(output, next(noise)))
+    for name in ("critic_step", "actor_step"):
+        step = getattr(sac.updater, name)
+        monkeypatch.setattr(sac.updater, name, lambda batch, step=step: step(batch._replace(noise=next(noise))))
     monkeypatch.setattr(sac.storage, "sample", lambda *_: our_batch(data))
 
     qf_state, actor_state, ent_coef_state, _, (actor_loss, qf_loss, ent_coef_loss, _) = model._train(
@@ -180,7 +184,9 @@ def test_an_update_equals_that_of_sbx(
     losses: dict[str, float] = {}
     add = sac._metrics.add
     monkeypatch.setattr(
-        sac._metrics, "add", lambda name, value: (losses.update({name: float(value)}), add(name, value))
+        sac._metrics,
+        "add",
+        lambda names, values: (losses.update(zip(names, values.tolist(), strict=True)), add(names, values)),
     )
     sac._learn(STEPS)
 
@@ -262,7 +268,7 @@ def test_n_step_targets_equal_those_of_stable_baselines(n_steps: int) -> None:
         reference = theirs._get_samples(rows)
     finally:
         np.random.randint = randint
-    batch = ours.gather(tensor(steps - 1 - rows)[None], tensor(envs)[None])
+    batch = ours.gather(Draw(tensor(steps - 1 - rows)[None], tensor(envs)[None], ours._row))
     valid = batch.weight[0] > 0.0
     # all but those that would begin with the last observation before a timeout's reset, which ours does not store twice
     starts_after_timeout = np.concatenate([np.zeros((1, num_envs), bool), theirs.timeouts[:-1] > 0]).ravel()

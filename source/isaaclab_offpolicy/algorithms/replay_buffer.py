@@ -6,9 +6,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, cast
 
 import torch
+
+STORAGES = ("float32", "float16", "uint8")
+"""Formats in which observations may be stored."""
+
+
+class ObservationRing:
+    """Observations of all environments in rows of one vector step, decoded to float32 when taken.
+
+    Besides ``float32``, with which nothing is lost, there are ``float16`` (11 bits: an error of up to 0.05 %; values
+    beyond ±65504 are clamped) and ``uint8``: 256 steps between the smallest and the largest value that the feature has
+    among the environments of the row, so that the error is at most 0.2 % of what the feature spans at that moment.
+
+    Args:
+        rows: Number of rows R.
+        num_envs: Number of environments N.
+        dim: Number of features D.
+        storage: One of :data:`STORAGES`.
+        device: Device of the storage.
+    """
+
+    def __init__(self, rows: int, num_envs: int, dim: int, storage: str, device: torch.device) -> None:
+        dtype = getattr(torch, storage)
+        self.values = torch.zeros(rows, num_envs, dim, dtype=dtype, device=device)
+        self._low = self._step = None
+        if dtype == torch.uint8:
+            self._low, self._step = (torch.zeros(rows, dim, device=device) for _ in range(2))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of storage."""
+        return sum(t.numel() * t.element_size() for t in (self.values, self._low, self._step) if t is not None)
+
+    def write(self, row: int, obs: torch.Tensor) -> None:
+        """Set a row, shape [N, D]."""
+        if self._low is not None and self._step is not None:
+            low, high = torch.aminmax(obs, dim=0)
+            step = (high - low) / 255.0
+            self._low[row].copy_(low)
+            self._step[row].copy_(step)
+            # a feature that is the same everywhere has no step
+            obs = ((obs - low) / step.clamp_min(1.0e-30)).round_()
+        elif self.values.dtype == torch.float16:
+            obs = obs.clamp(-65504.0, 65504.0)
+        self.values[row].copy_(obs)
+
+    def take(self, row: torch.Tensor, env: torch.Tensor) -> torch.Tensor:
+        """Observations of rows and environments, shapes [...], as float32, shape [..., D]."""
+        values = _take(self.values, row * self.values.shape[1] + env)
+        if self._low is None or self._step is None:
+            return values.float()
+        index = row.flatten()
+        low, step = (t.index_select(0, index).view(values.shape) for t in (self._low, self._step))
+        return torch.addcmul(low, values.float(), step)
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        """A row, shape [N, D]."""
+        env = torch.arange(self.values.shape[1], device=self.values.device)
+        return self.take(torch.full_like(env, row), env)
+
+
+class Draw(NamedTuple):
+    """Which transitions to gather."""
+
+    age: torch.Tensor
+    """They started ``age`` + 1 vector steps ago, shape [G, B]."""
+
+    env: torch.Tensor
+    """In these environments, shape [G, B]."""
+
+    newest: int
+    """Row of the newest observation at the time of the draw."""
 
 
 class ReplayBatch(NamedTuple):
@@ -52,6 +124,7 @@ class ReplayBuffer:
         n_steps: Steps of the return.
         gamma: Discount factor γ per step.
         device: Device of the storage.
+        storage: Format of the observations, one of :data:`STORAGES`.
     """
 
     def __init__(
@@ -63,13 +136,16 @@ class ReplayBuffer:
         n_steps: int = 1,
         gamma: float = 0.99,
         device: str | torch.device = "cpu",
+        storage: str = "float32",
     ) -> None:
         if n_steps < 1:
             raise ValueError(f"n_steps must be at least 1, not {n_steps}")
+        if storage not in STORAGES:
+            raise ValueError(f"storage is one of {', '.join(STORAGES)}, not '{storage}'")
         # one row more than transitions, for the newest observation
         self.rows = max(capacity // num_envs, n_steps) + 1
         self.num_envs, self.n_steps, self.gamma = num_envs, n_steps, gamma
-        self.device = torch.device(device)
+        self.device, self.storage = torch.device(device), storage
         self._obs_dims, self._action_dim = dict(obs_dims), action_dim
         self._allocated = False
         self._row = 0
@@ -89,12 +165,12 @@ class ReplayBuffer:
         """Bytes of storage; 0 before :meth:`begin`."""
         if not self._allocated:
             return 0
-        tensors = (*self.obs.values(), self.action, self.reward, self.terminated, self.done, self.is_start)
-        return sum(t.numel() * t.element_size() for t in tensors)
+        tensors = (self.action, self.reward, self.terminated, self.done, self.is_start)
+        return sum(t.numel() * t.element_size() for t in tensors) + sum(ring.nbytes for ring in self.obs.values())
 
     def _allocate(self) -> None:
         shape, device = (self.rows, self.num_envs), self.device
-        self.obs = {group: torch.zeros(*shape, dim, device=device) for group, dim in self._obs_dims.items()}
+        self.obs = {group: ObservationRing(*shape, dim, self.storage, device) for group, dim in self._obs_dims.items()}
         self.action = torch.zeros(*shape, self._action_dim, device=device)
         self.reward = torch.zeros(shape, device=device)
         self.terminated = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -109,8 +185,8 @@ class ReplayBuffer:
         The storage is allocated here, so that a policy that only plays needs none.
         """
         self._allocate()
-        for group, storage in self.obs.items():
-            storage[self._row].copy_(obs[group])
+        for group, ring in self.obs.items():
+            ring.write(self._row, obs[group])
 
     def add(
         self,
@@ -145,16 +221,40 @@ class ReplayBuffer:
         self.is_start[nxt].copy_(~truncated)
         if final_obs is None and bool(truncated.any()):
             raise ValueError("an episode was truncated and its last observation is missing")
-        for group, storage in self.obs.items():
-            if final_obs is None:
-                storage[nxt].copy_(next_obs[group])
-            else:
-                storage[nxt].copy_(torch.where(truncated.unsqueeze(-1), final_obs[group], next_obs[group]))
+        for group, ring in self.obs.items():
+            after = next_obs[group]
+            if final_obs is not None:
+                after = torch.where(truncated.unsqueeze(-1), final_obs[group], after)
+            ring.write(nxt, after)
         self._row = nxt
         self._filled = min(self._filled + 1, self.rows - 1)
 
-    def sample(self, gradient_steps: int, batch_size: int, generator: torch.Generator | None = None) -> ReplayBatch:
+    def draw(
+        self,
+        gradient_steps: int,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        spare: int = 0,
+    ) -> Draw:
         """Draw transitions uniformly, all at once.
+
+        Args:
+            gradient_steps: Number of batches G.
+            batch_size: Transitions B of a batch.
+            generator: Source of randomness.
+            spare: Oldest rows of a full buffer that are left out, since new ones will take their place.
+        """
+        rows = min(self._filled, self.rows - 1 - spare)
+        if rows <= 0:
+            raise ValueError("the replay buffer is empty")
+        shape, device = (gradient_steps, batch_size), self.device
+        # age 0 is the newest transition
+        age = torch.randint(rows, shape, device=device, generator=generator)
+        env = torch.randint(self.num_envs, shape, device=device, generator=generator)
+        return Draw(age, env, self._row)
+
+    def sample(self, gradient_steps: int, batch_size: int, generator: torch.Generator | None = None) -> ReplayBatch:
+        """Draw transitions uniformly and gather them.
 
         Args:
             gradient_steps: Number of batches G.
@@ -164,17 +264,12 @@ class ReplayBuffer:
         Returns:
             The batches, new tensors on the buffer's device.
         """
-        if self._filled == 0:
-            raise ValueError("the replay buffer is empty")
-        shape, device = (gradient_steps, batch_size), self.device
-        # age 0 is the newest transition
-        age = torch.randint(self._filled, shape, device=device, generator=generator)
-        env = torch.randint(self.num_envs, shape, device=device, generator=generator)
-        return self.gather(age, env)
+        return self.gather(self.draw(gradient_steps, batch_size, generator))
 
-    def gather(self, age: torch.Tensor, env: torch.Tensor) -> ReplayBatch:
-        """The transitions that started ``age`` + 1 vector steps ago in environments ``env``, shapes [G, B]."""
-        row = torch.remainder(self._row - 1 - age, self.rows)
+    def gather(self, draw: Draw) -> ReplayBatch:
+        """The transitions of a draw."""
+        age, env, newest = draw
+        row = torch.remainder(newest - 1 - age, self.rows)
         start = row * self.num_envs + env
         reward = self.reward.view(-1)[start]
         ended = self.done.view(-1)[start]
@@ -188,15 +283,84 @@ class ReplayBuffer:
             terminated = terminated | (going & self.terminated.view(-1)[index])
             ended = ended | (going & self.done.view(-1)[index])
             steps = steps + going
-        last = torch.remainder(row + steps, self.rows) * self.num_envs + env
+        last = torch.remainder(row + steps, self.rows)
         return ReplayBatch(
-            obs={group: _take(storage, start) for group, storage in self.obs.items()},
+            obs={group: ring.take(row, env) for group, ring in self.obs.items()},
             action=_take(self.action, start),
             reward=reward,
-            next_obs={group: _take(storage, last) for group, storage in self.obs.items()},
+            next_obs={group: ring.take(last, env) for group, ring in self.obs.items()},
             discount=torch.where(terminated, 0.0, self.gamma ** steps.to(reward.dtype)),
             weight=self.is_start.view(-1)[start].to(reward.dtype),
         )
+
+
+class Prefetch:
+    """Gathers the next round's transitions in a thread of its own, and copies them to the learner's device.
+
+    For a replay buffer that lies in host memory since it is larger than the device's. A round then learns from
+    transitions that were there when the round before it began.
+
+    Args:
+        storage: The replay buffer.
+        device: The learner's device.
+    """
+
+    def __init__(self, storage: ReplayBuffer, device: torch.device) -> None:
+        self.storage, self.device = storage, device
+        self._thread = ThreadPoolExecutor(1, "replay")
+        self._next: tuple[tuple[int, int], Future[ReplayBatch]] | None = None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def sample(self, gradient_steps: int, batch_size: int, next_gradient_steps: int, rows: int) -> ReplayBatch:
+        """The batches of this round, and a start on those of the next.
+
+        Args:
+            gradient_steps: Number of batches G.
+            batch_size: Transitions B of a batch.
+            next_gradient_steps: Number of batches of the next round; 0 if none is to be fetched.
+            rows: Vector steps that will be stored until then.
+
+        Returns:
+            The batches on the learner's device.
+        """
+        ahead, self._next = self._next, None
+        if ahead is not None and ahead[0] == (gradient_steps, batch_size):
+            batch = ahead[1].result()
+        else:
+            batch = self._fetch(self.storage.draw(gradient_steps, batch_size))
+        if self._stream is not None:
+            # memory that the copying stream owns is not given out again before this stream is done with it
+            for tensor in (*batch.obs.values(), *batch.next_obs.values(), *batch[1:3], *batch[4:]):
+                cast(torch.Tensor, tensor).record_stream(torch.cuda.current_stream(self.device))
+        # the rows that will be overwritten meanwhile are not read
+        if next_gradient_steps and self.storage.rows > rows + 1:
+            draw = self.storage.draw(next_gradient_steps, batch_size, spare=rows)
+            self._next = ((next_gradient_steps, batch_size), self._thread.submit(self._fetch, draw))
+        return batch
+
+    def drop(self) -> None:
+        """Forget what was fetched ahead."""
+        if self._next is not None:
+            self._next[1].result()
+            self._next = None
+
+    def _fetch(self, draw: Draw) -> ReplayBatch:
+        with torch.no_grad():
+            batch = self.storage.gather(draw)
+            if self._stream is None:
+                return batch
+
+            def move(tensor: torch.Tensor) -> torch.Tensor:
+                tensor = tensor.pin_memory() if tensor.device.type == "cpu" else tensor
+                return tensor.to(self.device, non_blocking=True)
+
+            with torch.cuda.device(self.device), torch.cuda.stream(self._stream):
+                obs, next_obs = (
+                    {group: move(tensor) for group, tensor in groups.items()} for groups in (batch.obs, batch.next_obs)
+                )
+                rest = {name: move(getattr(batch, name)) for name in ("action", "reward", "discount", "weight")}
+            self._stream.synchronize()
+            return ReplayBatch(obs=obs, next_obs=next_obs, **rest)
 
 
 def _take(storage: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ import copy
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
 import torch
@@ -24,9 +25,10 @@ from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_b
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
 from .exploration import HeldNoise
-from .replay_buffer import ReplayBatch, ReplayBuffer
+from .replay_buffer import Prefetch, ReplayBuffer
 from .saturation import SaturationMonitor
 from .temperature import EntropyCoef
+from .update import ACTOR_METRICS, CRITIC_METRICS, ActorBatch, CriticBatch, make_update
 
 RESUME_VECTOR_STEPS = 100
 """Vector steps that fill an empty replay buffer before a resumed training learns: two seconds of simulated time."""
@@ -73,6 +75,16 @@ class SAC:
             Fujimoto et al. 2018) or their ``"mean"``.
         max_grad_norm: Norm to which gradients are clipped; None does not clip.
         noise_hold: Vector steps for which exploration noise is held.
+        update: How gradient steps are computed, one of :data:`~.update.UPDATES`; see :func:`~.update.make_update`.
+        world_size: Processes that learn together, each with its own environments and replay buffer. Gradients are
+            averaged over them: a gradient step is one with ``world_size`` times ``batch_size`` transitions. All counts
+            of transitions are those of one process.
+        precision: Precision of the learner's matrix products, one of :data:`~.update.PRECISIONS`.
+        overlap: Whether gradient steps run in a thread of their own while the environment steps. The policy that acts
+            is then that of the round of learning before; when a round ends is fixed, so that nothing depends on how
+            fast the thread is.
+        learner_threads: Processor threads of that thread; None leaves torch's number.
+        prefetch: Whether the next round's transitions are gathered in a thread; see :class:`~.replay_buffer.Prefetch`.
         noise_scale: Factors on the policy's standard deviation with which the first and the last environment explore;
             those between are spaced evenly. What is learned is the policy's own standard deviation all the same.
         device: Device of the learner.
@@ -106,14 +118,20 @@ class SAC:
         max_grad_norm: float | None = None,
         noise_hold: int = 1,
         noise_scale: tuple[float, float] = (1.0, 1.0),
+        update: str = "auto",
+        precision: str = "float32",
+        world_size: int = 1,
+        overlap: bool = False,
+        learner_threads: int | None = None,
+        prefetch: bool = False,
         device: str = "cpu",
     ) -> None:
         if (replay_ratio is None) == (gradient_steps is None):
             raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
         if schedule not in ("constant", "linear"):
             raise ValueError(f"schedule is 'constant' or 'linear', not '{schedule}'")
-        if q_aggregation not in ("min", "mean"):
-            raise ValueError(f"q_aggregation is 'min' or 'mean', not '{q_aggregation}'")
+        if overlap and world_size > 1:
+            raise ValueError("overlap is for one process: ranks exchange gradients and statistics in one order")
         if min(train_freq, policy_delay, batch_size) < 1:
             raise ValueError("train_freq, policy_delay and batch_size must be at least 1")
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
@@ -145,12 +163,29 @@ class SAC:
         self.actor_optimizer = torch.optim.AdamW(self.actor_parameters, lr=actor_lr, **adamw)
         self.critic_optimizer = torch.optim.AdamW(self.critic_parameters, lr=learning_rate, **adamw)
         coef_parameters = list(self.entropy_coef.parameters())
-        self.entropy_optimizer = torch.optim.Adam(coef_parameters, lr=learning_rate) if coef_parameters else None
+        self.entropy_optimizer = (
+            torch.optim.Adam(coef_parameters, lr=learning_rate, fused=fused) if coef_parameters else None
+        )
 
+        self.updater = make_update(
+            update,
+            actor=self.actor.mlp,
+            distribution=self.distribution,
+            critic=self.critic,
+            critic_target=self.critic_target,
+            entropy_coef=self.entropy_coef,
+            target_entropy=self.target_entropy,
+            actor_optimizer=self.actor_optimizer,
+            critic_optimizer=self.critic_optimizer,
+            entropy_optimizer=self.entropy_optimizer,
+            tau=tau,
+            q_aggregation=q_aggregation,
+            max_grad_norm=max_grad_norm,
+            world_size=world_size,
+            precision=precision,
+        )
         self.batch_size, self.learning_starts, self.train_freq = batch_size, learning_starts, train_freq
-        self.replay_ratio, self.gradient_steps = replay_ratio, gradient_steps
-        self.policy_delay, self.tau, self.max_grad_norm = policy_delay, tau, max_grad_norm
-        self.q_aggregation, self.actor_learning_starts = q_aggregation, actor_learning_starts
+        self.policy_delay, self.actor_learning_starts = policy_delay, actor_learning_starts
         self.schedule, self.schedule_steps = schedule, schedule_steps
         self.initial_learning_rate, self.final_learning_rate = learning_rate, learning_rate_end
         self.learning_rate = learning_rate
@@ -161,12 +196,26 @@ class SAC:
         """Gradient steps of the critics since then."""
         self._vector_steps = 0
         self._steps_owed = 0.0
+        if gradient_steps is not None:
+            self._steps_per_round = float(gradient_steps)
+        else:
+            assert replay_ratio is not None
+            self._steps_per_round = replay_ratio * storage.num_envs * train_freq
+        # only where the replay lies elsewhere is it worth a thread
+        self._prefetch = Prefetch(storage, self.device) if prefetch else None
         self._uniform_until = learning_starts
         self._learn_from = learning_starts
         self._schedule_start = 0
         self._unit_action: torch.Tensor | None = None
         self._begun = False
         self._metrics = _Means()
+        self._learner: ThreadPoolExecutor | None = None
+        self._learning: Future[None] | None = None
+        self._acting = self.actor.mlp
+        if overlap:
+            threads = learner_threads or torch.get_num_threads()
+            self._learner = ThreadPoolExecutor(1, "learner", torch.set_num_threads, (threads,))
+            self._acting = copy.deepcopy(self.actor.mlp).requires_grad_(False)
         self._last_report = (time.perf_counter(), 0, 0)
 
     # -- the runner's interface
@@ -180,8 +229,7 @@ class SAC:
         for key in ("rnd_cfg", "symmetry_cfg"):
             if alg_cfg.pop(key, None) is not None:
                 raise ValueError(f"SAC has no {key.removesuffix('_cfg')}; leave algorithm.{key} at None")
-        if cfg.get("multi_gpu") is not None:
-            raise ValueError("SAC trains on one device; start it without --distributed")
+        alg_cfg["world_size"] = (cfg.get("multi_gpu") or {"world_size": 1})["world_size"]
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
 
         spec, scale = alg_cfg.pop("action_bounds"), alg_cfg.pop("action_bounds_scale", 1.0)
@@ -202,6 +250,8 @@ class SAC:
         else:
             normalizer = EmpiricalNormalization(critic_obs_dim)
 
+        replay_device = alg_cfg.pop("replay_device", None)
+        alg_cfg["prefetch"] = replay_device is not None
         groups = dict.fromkeys([*actor.obs_groups, *critic_groups])
         storage = ReplayBuffer(
             alg_cfg.pop("buffer_size"),
@@ -210,7 +260,8 @@ class SAC:
             env.num_actions,
             alg_cfg.pop("n_steps"),
             alg_cfg.pop("gamma"),
-            device,
+            replay_device or device,
+            alg_cfg.pop("replay_storage", "float32"),
         )
         if alg_cfg.get("schedule") == "linear" and not alg_cfg.get("schedule_steps"):
             alg_cfg["schedule_steps"] = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
@@ -232,7 +283,7 @@ class SAC:
         if self.num_timesteps < self._uniform_until:
             self._unit_action = torch.rand_like(noise) * 2.0 - 1.0
         else:
-            self.distribution.update(self.actor.mlp(self.actor.get_latent(obs)))
+            self.distribution.update(self._acting(self.actor.get_latent(obs)))
             mean, std = self.distribution.params
             self._unit_action = torch.tanh(torch.addcmul(mean, std, noise))
             self.saturation.add(self._unit_action)
@@ -252,6 +303,7 @@ class SAC:
 
         Raises:
             NonFiniteError: If an observation, reward or action is not finite; nothing of the step is stored then.
+            ValueError: If an episode was cut off and its last observation is missing.
         """
         assert self._unit_action is not None, "act() comes before process_env_step()"
         with torch.inference_mode(False), torch.no_grad():
@@ -263,20 +315,18 @@ class SAC:
             if final_obs is not None:
                 final_obs = {group: final_obs[group].to(self.device) for group in self.storage.groups}
             self._check_finite(obs, rewards, self._unit_action, final_obs, truncated)
-            self.storage.add(self._unit_action, rewards, dones & ~truncated, truncated, obs, final_obs)
+            self.storage.add(
+                self._unit_action, rewards, dones & ~truncated, truncated, obs, obs if final_obs is None else final_obs
+            )
             self.noise.reset(dones)
             self._normalize_from(obs)
         self.num_timesteps += self.storage.num_envs
         self._vector_steps += 1
         if self.num_timesteps < self._learn_from or self._vector_steps % self.train_freq:
             return
-        if self.gradient_steps is not None:
-            steps = self.gradient_steps
-        else:
-            assert self.replay_ratio is not None
-            self._steps_owed += self.replay_ratio * self.storage.num_envs * self.train_freq
-            steps = int(self._steps_owed)
-            self._steps_owed -= steps
+        self._steps_owed += self._steps_per_round
+        steps = int(self._steps_owed)
+        self._steps_owed -= steps
         if steps:
             with torch.inference_mode(False), torch.enable_grad():
                 self._learn(steps)
@@ -290,6 +340,7 @@ class SAC:
         Raises:
             NonFiniteError: If a loss is not finite.
         """
+        self._finish_learning()
         metrics = self._metrics.pop()
         bad = [name for name, value in metrics.items() if value != value or abs(value) == float("inf")]
         if bad:
@@ -316,8 +367,17 @@ class SAC:
 
     def eval_mode(self) -> None:
         """Freeze the normalisers."""
+        self._finish_learning()
         self.actor.eval()
         self.critic_obs_normalizer.eval()
+
+    def broadcast_parameters(self) -> None:
+        """Give all processes the networks, normalisers and temperature of the first."""
+        self._finish_learning()
+        for module in (self.actor, self.critic, self.critic_target, self.critic_obs_normalizer, self.entropy_coef):
+            for tensor in module.state_dict().values():
+                torch.distributed.broadcast(tensor, src=0)
+        self._acting.load_state_dict(self.actor.mlp.state_dict())
 
     def get_policy(self) -> MLPModel:
         """The actor; called with observations it gives bounded deterministic actions."""
@@ -329,6 +389,7 @@ class SAC:
         Raises:
             NonFiniteError: If a weight is not finite: a checkpoint must not replace a good one with a broken one.
         """
+        self._finish_learning()
         modules = {
             "actor": self.actor,
             "critic": self.critic,
@@ -378,6 +439,9 @@ class SAC:
         """
         if "action_bounds" not in loaded_dict:
             raise ValueError("not a checkpoint of SAC: it holds no action bounds (was it trained with another agent?)")
+        self._finish_learning()
+        if self._prefetch is not None:
+            self._prefetch.drop()
         load_cfg = load_cfg or {"actor": True, "critic": True, "optimizer": True, "iteration": True}
         if load_cfg.get("actor"):
             saved = ActionBounds.from_dict(loaded_dict["action_bounds"])
@@ -393,6 +457,7 @@ class SAC:
                 except BoundsError as error:
                     raise BoundsError(f"the policy was {str(error).partition(';')[0]}") from None
             self.actor.load_state_dict(loaded_dict["actor_state_dict"], strict=strict)
+            self._acting.load_state_dict(self.actor.mlp.state_dict())
             self.bounds = saved
             self._uniform_until = 0
         if load_cfg.get("critic"):
@@ -419,8 +484,39 @@ class SAC:
 
     def _learn(self, steps: int) -> None:
         """Run gradient steps on transitions that are drawn, gathered and normalised all at once."""
+        self._finish_learning()
         self._set_learning_rate()
-        batch = self.storage.sample(steps, self.batch_size)
+        batches = self._batches(steps)
+        updates_actor = self.num_timesteps >= self.actor_learning_starts
+        if self._learner is None:
+            self._run(batches, updates_actor)
+        else:
+            self._learning = self._learner.submit(self._run, batches, updates_actor)
+
+    def _finish_learning(self) -> None:
+        """Wait for the gradient steps that run beside the environment; from now on their policy acts."""
+        if self._learning is None:
+            return
+        self._learning.result()
+        self._learning = None
+        with torch.inference_mode(False), torch.no_grad():
+            torch._foreach_copy_(list(self._acting.parameters()), list(self.actor.mlp.parameters()))
+
+    def _run(self, batches: list[tuple[CriticBatch, ActorBatch]], updates_actor: bool) -> None:
+        """Run gradient steps on these batches."""
+        for critic_batch, actor_batch in batches:
+            self._metrics.add(CRITIC_METRICS, self.updater.critic_step(critic_batch))
+            self.num_updates += 1
+            if updates_actor and self.num_updates % self.policy_delay == 0:
+                self._metrics.add(ACTOR_METRICS, self.updater.actor_step(actor_batch))
+
+    def _batches(self, steps: int) -> list[tuple[CriticBatch, ActorBatch]]:
+        """Batches for a number of gradient steps."""
+        if self._prefetch is None:
+            batch = self.storage.sample(steps, self.batch_size)
+        else:
+            owed = self._steps_owed + self._steps_per_round
+            batch = self._prefetch.sample(steps, self.batch_size, int(owed), self.train_freq)
         actor_obs, actor_next_obs = (
             self.actor.obs_normalizer(_concatenate(obs, self.actor.obs_groups)) for obs in (batch.obs, batch.next_obs)
         )
@@ -431,65 +527,15 @@ class SAC:
                 self.critic_obs_normalizer(_concatenate(obs, self.critic_obs_groups))
                 for obs in (batch.obs, batch.next_obs)
             )
-        for i in range(steps):
-            self._update_critic(batch, i, critic_obs[i], critic_next_obs[i], actor_next_obs[i])
-            self.num_updates += 1
-            if self.num_updates % self.policy_delay == 0 and self.num_timesteps >= self.actor_learning_starts:
-                self._update_actor(actor_obs[i], critic_obs[i])
-
-    def _update_critic(
-        self,
-        batch: ReplayBatch,
-        i: int,
-        obs: torch.Tensor,
-        next_obs: torch.Tensor,
-        actor_next_obs: torch.Tensor,
-    ) -> None:
-        """One gradient step of both critics, and one step of the targets towards them."""
-        with torch.no_grad():
-            next_action, next_log_prob = self.distribution.rsample_unit(self.actor.mlp(actor_next_obs))
-            next_q = self._aggregate(self.critic_target(next_obs, next_action))
-            target = batch.reward[i] + batch.discount[i] * (next_q - self.entropy_coef() * next_log_prob)
-        q = self.critic(obs, batch.action[i])
-        td_error = q - target
-        losses = 0.5 * (batch.weight[i] * td_error.square()).mean(dim=-1)
-        self._step(self.critic_optimizer, self.critic_parameters, losses.sum())
-        with torch.no_grad():
-            torch._foreach_lerp_(self.target_parameters, self.critic_parameters, self.tau)
-            self._metrics.add("qf1", losses[0])
-            self._metrics.add("qf2", losses[-1])
-            self._metrics.add("qf", losses.sum())
-            self._metrics.add("q_mean", q.mean())
-            self._metrics.add("td_error", td_error.abs().mean())
-
-    def _update_actor(self, obs: torch.Tensor, critic_obs: torch.Tensor) -> None:
-        """One gradient step of the actor and of the temperature."""
-        action, log_prob = self.distribution.rsample_unit(self.actor.mlp(obs))
-        q = self._aggregate(self.critic(critic_obs, action))
-        loss = (self.entropy_coef() * log_prob - q).mean()
-        # only the actor's gradients are computed, not the critics'
-        self._step(self.actor_optimizer, self.actor_parameters, loss)
-        self._metrics.add("actor", loss.detach())
-        self._metrics.add("entropy", -log_prob.detach().mean())
-        if self.entropy_optimizer is not None:
-            entropy_loss = self.entropy_coef.loss(log_prob, self.target_entropy)
-            self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), entropy_loss, clip=False)
-            self._metrics.add("temperature", entropy_loss.detach())
-
-    def _aggregate(self, q: torch.Tensor) -> torch.Tensor:
-        """One value out of those of all critics, shapes [C, B] and [B]."""
-        return q.amin(dim=0) if self.q_aggregation == "min" else q.mean(dim=0)
-
-    def _step(
-        self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], loss: torch.Tensor, clip: bool = True
-    ) -> None:
-        """Gradient step on exactly these parameters."""
-        gradients = torch.autograd.grad(loss, parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        if clip and self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
-        optimizer.step()
+        noise, actor_noise = torch.randn_like(batch.action), torch.randn_like(batch.action)
+        critic = (
+            critic_obs, batch.action, batch.reward, batch.discount, batch.weight, critic_next_obs, actor_next_obs, noise
+        )  # fmt: skip
+        actor = (actor_obs, critic_obs, actor_noise)
+        return [
+            (CriticBatch(*(tensor[i] for tensor in critic)), ActorBatch(*(tensor[i] for tensor in actor)))
+            for i in range(steps)
+        ]
 
     def _set_learning_rate(self) -> None:
         if self.schedule == "constant":
@@ -543,8 +589,14 @@ class SAC:
                     truncated.unsqueeze(-1), last, torch.zeros((), device=last.device)
                 )
         # the sum of a tensor is finite if and only if its entries are (up to overflow, which is no better)
-        if bool(torch.stack([value.sum() for value in values.values()]).isfinite().all()):
+        sums = [value.sum() for value in values.values()]
+        if final_obs is None and truncated is not None:
+            # a last observation that is missing is found in the same look at the device
+            sums.append(torch.where(truncated.any(), torch.nan, 0.0))
+        if bool(torch.stack(sums).isfinite().all()):
             return
+        if final_obs is None and truncated is not None and bool(truncated.any()):
+            raise ValueError("an episode was truncated and its last observation is missing from extras['final_obs']")
         for name, value in values.items():
             bad = (~value.isfinite()).nonzero()
             if len(bad):
@@ -559,23 +611,25 @@ class _Means:
     """Running means on the device, read in one transfer."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._sums: dict[tuple[str, ...], torch.Tensor] = {}
+        self._counts: dict[tuple[str, ...], int] = {}
 
-    def add(self, name: str, value: torch.Tensor) -> None:
-        if name in self._sums:
-            self._sums[name] = self._sums[name] + value
-            self._counts[name] += 1
+    def add(self, names: tuple[str, ...], values: torch.Tensor) -> None:
+        """Add values of shape [len(names)]."""
+        if names in self._sums:
+            self._sums[names] += values
+            self._counts[names] += 1
         else:
-            self._sums[name], self._counts[name] = value.to(torch.float32), 1
+            self._sums[names], self._counts[names] = values.to(torch.float32, copy=True), 1
 
     def pop(self) -> dict[str, float]:
+        """The means since the last call."""
         if not self._sums:
             return {}
-        values = torch.stack(list(self._sums.values())).tolist()
-        means = {name: value / self._counts[name] for name, value in zip(self._sums, values, strict=True)}
+        names = [name for group in self._sums for name in group]
+        values = torch.cat([total / self._counts[group] for group, total in self._sums.items()]).tolist()
         self._sums, self._counts = {}, {}
-        return means
+        return dict(zip(names, values, strict=True))
 
 
 def _concatenate(obs: Mapping[str, torch.Tensor] | TensorDict, groups: Sequence[str]) -> torch.Tensor:

@@ -1,44 +1,82 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""``scripts/benchmark.py``: environment steps per second of a task, and what collecting experience costs."""
+"""``scripts/benchmark.py``: how fast this machine simulates, learns, and collects experience."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
+import platform
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from isaaclab_offpolicy.engine import default_engine
 
-from .arguments import CliError, check_device, check_task_and_agent, engine_overrides, is_sb3, positive_int
+from .arguments import CliError, check_device, check_task_and_agent, engine_overrides, is_sb3, one_of, positive_int
+from .runner import package_versions
 
 MARK = "BENCHMARK "
 """Begins the line with which a measuring process reports."""
+
+LEARNERS = ("eager", "compiled", "cuda-graph", "compiled:bfloat16", "cuda-graph:bfloat16", "sbx", "sb3")
+"""Learners that can be measured: this package's gradient steps, and the SAC of the two libraries."""
+
+SWEEPS = {"num_envs": "environments", "batch_size": "batch size", "width": "network width", "obs_dim": "observations"}
+"""What a learner's cost may be plotted against."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     result = argparse.ArgumentParser(
         prog="benchmark.py",
-        description="Measure environment steps per second with random actions, without learning."
-        " Each measurement runs in a process of its own, one after the other.",
+        description="Measure this machine: the simulation with random actions and without learning, or the learner"
+        " without a simulation, or what collecting experience costs. Each measurement runs in a process of its own, one"
+        " after the other.",
     )
-    result.add_argument("--task", default="Isaac-Velocity-Flat-Unitree-A1-v0", help="Task.")
+    what = result.add_mutually_exclusive_group()
+    what.add_argument("--simulation", dest="what", action="store_const", const="simulation", help="The default.")
+    what.add_argument(
+        "--learner",
+        dest="what",
+        action="store_const",
+        const="learner",
+        help="Gradient steps, beside those of SBX and Stable-Baselines3, and what of it is matrix products.",
+    )
+    what.add_argument(
+        "--collection",
+        dest="what",
+        action="store_const",
+        const="collection",
+        help="What Stable-Baselines3's collection of experience costs beside simulation and policy, stock and in this"
+        " package.",
+    )
+    result.set_defaults(what="simulation")
+    result.add_argument("--task", nargs="+", default=["Isaac-Velocity-Flat-Unitree-A1-v0"], help="Tasks to simulate.")
     result.add_argument("--engines", nargs="+", help="Engines; default the device's own.")
     result.add_argument("--num_envs", nargs="+", type=positive_int, default=[256], help="Numbers of environments.")
     result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--seconds", type=float, default=8.0, help="Time of a measurement; default 8.")
-    result.add_argument(
-        "--collection",
-        action="store_true",
-        help="Measure instead what Stable-Baselines3's collection of experience costs beside simulation and policy,"
-        " stock and in this package.",
-    )
-    result.add_argument("--in_process", action="store_true", help=argparse.SUPPRESS)
+    learner = result.add_argument_group("with --learner")
+    learner.add_argument("--learners", nargs="+", default=["compiled", "sbx"], help=f"Of {', '.join(LEARNERS)}.")
+    learner.add_argument("--preset", choices=["sac", "sac-cpu"], default="sac", help="Hyperparameters; default sac.")
+    learner.add_argument("--batch_size", nargs="+", type=positive_int, help="Batch sizes; default the preset's.")
+    learner.add_argument("--width", nargs="+", type=float, default=[1.0], help="Factors on the networks' widths.")
+    learner.add_argument("--obs_dim", nargs="+", type=positive_int, default=[48], help="Numbers of observations.")
+    learner.add_argument("--num_actions", type=positive_int, default=12, help="Number of joints; default 12.")
+    learner.add_argument("--rows", type=positive_int, default=100, help="Vector steps in the replay; default 100.")
+    learner.add_argument("--plot", type=Path, help="PNG of the cost against what has several values.")
+    learner.add_argument("--reference", type=Path, help="JSON of an earlier run; fail where ratios got worse.")
+    learner.add_argument("--tolerance", type=float, default=0.15, help="What may be lost against it; default 0.15.")
+    result.add_argument("--out", type=Path, help="JSON file with all numbers, versions and the machine.")
+    result.add_argument("--in_process", help=argparse.SUPPRESS)
     return result
 
 
@@ -46,54 +84,103 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure as the command line says and print a table.
 
     Raises:
-        CliError: If a measurement fails.
+        CliError: If a measurement fails, or ratios are worse than those of the reference.
     """
-    args = parser().parse_args(argv)
-    device = check_device(args.device)
-    check_task_and_agent(args.task, "ppo")
-    engines = args.engines or [default_engine(device)]
-    for engine in engines:
-        engine_overrides(args.task, device, [f"physics={engine}"])
-    if args.in_process and args.collection:
-        print(MARK + json.dumps(collection(args.task, engines[0], args.num_envs[0], device, args.seconds)), flush=True)
-        return
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(arguments)
     if args.in_process:
-        print(MARK + json.dumps(measure(args.task, engines[0], args.num_envs[0], device, args.seconds)), flush=True)
+        job = json.loads(args.in_process)
+        print(MARK + json.dumps(MEASUREMENTS[job.pop("what")](**job)), flush=True)
         return
-    if args.collection:
+    device = check_device(args.device)
+    jobs, columns = _learner_jobs(args, device) if args.what == "learner" else _simulation_jobs(args, device)
+    reference = _read_reference(args.reference) if args.reference else None
+    names = ["learner"] if args.what == "learner" else ["engine", "num_envs"]
+    names += [name for name in jobs[0] if name not in names and len({str(job[name]) for job in jobs}) > 1]
+    widths = {name: max(len(name), *(len(str(job[name])) for job in jobs)) + 2 for name in names}
+    print("".join(f"{name:<{widths[name]}}" for name in names) + "".join(f"{column:>17}" for column in columns))
+    rows = []
+    for job in jobs:
+        row = {**job, **_in_process(job)}
+        rows.append(row)
+        cells = "".join(
+            f"{row[key]:>17.{0 if 'second' in key else 2}f}" if key in row else f"{'-':>17}" for key in columns.values()
+        )
+        print("".join(f"{job[name]!s:<{widths[name]}}" for name in names) + cells, flush=True)
+    if args.out:
+        report = {
+            "command": shlex.join(["scripts/benchmark.py", *arguments]),
+            "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+            "versions": package_versions(),
+            "rows": rows,
+        }
+        try:
+            args.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise CliError(f"{args.out} could not be written: {error.strerror}") from None
+    if args.plot:
+        plot(rows, args.plot)
+    if reference is not None:
+        compare_with_reference(rows, reference, args.tolerance)
+
+
+def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Measurements with a simulation, and the columns of their table."""
+    engines = args.engines or [default_engine(device)]
+    for task in args.task:
+        check_task_and_agent(task, "ppo")
+        for engine in engines:
+            engine_overrides(task, device, [f"physics={engine}"])
+    if args.what == "collection":
         is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
         columns = {"stock [ms]": "stock_ms", "ours [ms]": "ours_ms", "simulation [ms]": "simulation_ms"}
     else:
         columns = {"steps/s": "steps_per_second", "cores": "cores", "scene [s]": "scene_s"}
-    header = "".join(f"{name:>17}" for name in columns)
-    print(f"{args.task}, {device}\n{'engine':<16}{'environments':>13}{header}")
-    for engine in engines:
-        for num_envs in args.num_envs:
-            command = ["--task", args.task, "--engines", engine, "--num_envs", str(num_envs), "--device", device]
-            result = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "isaaclab_offpolicy.cli.benchmark",
-                    *command,
-                    "--seconds",
-                    str(args.seconds),
-                    "--in_process",
-                    *(["--collection"] if args.collection else []),
-                ],
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-            )
-            line = next((line for line in result.stdout.splitlines() if line.startswith(MARK)), None)
-            if line is None:
-                raise CliError(f"{engine} with {num_envs} environments failed: {result.stderr[-400:]}")
-            row = json.loads(line.removeprefix(MARK))
-            values = "".join(f"{row[key]:>17.{0 if key == 'steps_per_second' else 2}f}" for key in columns.values())
-            print(f"{engine:<16}{num_envs:>13}{values}", flush=True)
+    jobs = [
+        {"what": args.what, "task": task, "engine": engine, "num_envs": num_envs, "device": device,
+         "seconds": args.seconds}
+        for task, engine, num_envs in itertools.product(args.task, engines, args.num_envs)
+    ]  # fmt: skip
+    return jobs, columns
 
 
-def measure(task: str, engine: str, num_envs: int, device: str, seconds: float) -> dict[str, float]:
+def _learner_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Measurements of learners, and the columns of their table."""
+    for name in args.learners:
+        one_of("learner", name, LEARNERS)
+        if name in ("sbx", "sb3"):
+            is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
+    jobs = [
+        {"what": "learner", "learner": name, "preset": args.preset, "num_envs": num_envs, "batch_size": batch_size,
+         "width": width, "obs_dim": obs_dim, "num_actions": args.num_actions, "rows": args.rows, "device": device,
+         "seconds": args.seconds}
+        for num_envs, batch_size, width, obs_dim, name in itertools.product(
+            args.num_envs, args.batch_size or [0], args.width, args.obs_dim, args.learners
+        )
+    ]  # fmt: skip
+    columns = {
+        "updates/s": "updates_per_second", "update [ms]": "update_ms", "products [ms]": "products_ms",
+        "share": "share", "sample [ms]": "sample_ms", "critic [ms]": "critic_ms", "actor [ms]": "actor_ms",
+    }  # fmt: skip
+    return jobs, columns
+
+
+def _in_process(job: Mapping[str, Any]) -> dict[str, float]:
+    """Measure in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, "-m", "isaaclab_offpolicy.cli.benchmark", "--in_process", json.dumps(job)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    line = next((line for line in result.stdout.splitlines() if line.startswith(MARK)), None)
+    if line is None:
+        which = ", ".join(f"{key} {value}" for key, value in job.items())
+        raise CliError(f"a measurement failed ({which}): {result.stderr[-400:]}")
+    return json.loads(line.removeprefix(MARK))
+
+
+def measure_simulation(task: str, engine: str, num_envs: int, device: str, seconds: float) -> dict[str, float]:
     """Build a task and step it with uniform random actions in [-1, 1].
 
     Returns:
@@ -106,6 +193,7 @@ def measure(task: str, engine: str, num_envs: int, device: str, seconds: float) 
     from isaaclab.app import launch_simulation
     from isaaclab_tasks.utils import parse_env_cfg
 
+    check_task_and_agent(task, "ppo")
     cfg = parse_env_cfg(task, device=device, num_envs=num_envs, overrides=[f"physics={engine}"])
     cfg.seed = 1
     with launch_simulation(cfg, {"device": device}):
@@ -137,7 +225,7 @@ def measure(task: str, engine: str, num_envs: int, device: str, seconds: float) 
     return result
 
 
-def collection(task: str, engine: str, num_envs: int, device: str, seconds: float) -> dict[str, float]:
+def measure_collection(task: str, engine: str, num_envs: int, device: str, seconds: float) -> dict[str, float]:
     """Measure what a vector step costs outside of simulation and policy, over ten steps for each of the seconds.
 
     Returns:
@@ -148,15 +236,156 @@ def collection(task: str, engine: str, num_envs: int, device: str, seconds: floa
     from isaaclab.app import launch_simulation
     from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
-    from isaaclab_offpolicy.sbx.benchmark import measure_collection
+    from isaaclab_offpolicy.sbx import benchmark
 
+    check_task_and_agent(task, "sbx-sac")
     cfg = parse_env_cfg(task, device=device, num_envs=num_envs, overrides=[f"physics={engine}"])
     cfg.seed = 1
     agent_cfg = load_cfg_from_registry(task, "sbx_sac_cfg_entry_point")
     with launch_simulation(cfg, {"device": device}):
         env = gym.make(task, cfg=cfg)
-        result = measure_collection(env, agent_cfg, round(10 * seconds))  # type: ignore[arg-type]
+        result = benchmark.measure_collection(env, agent_cfg, round(10 * seconds))  # type: ignore[arg-type]
         env.close()
+    return result
+
+
+def measure_learner(
+    learner: str,
+    preset: str,
+    num_envs: int,
+    batch_size: int,
+    width: float,
+    obs_dim: int,
+    num_actions: int,
+    rows: int,
+    device: str,
+    seconds: float,
+) -> dict[str, float]:
+    """Measure the gradient steps of one of :data:`LEARNERS` with a preset's hyperparameters, without a simulation.
+
+    Args:
+        learner: The learner.
+        preset: ``sac`` or ``sac-cpu``.
+        num_envs: Number of environments; for this package's learner only, whose replay has rows of that length.
+        batch_size: Batch size; 0 takes the preset's.
+        width: Factor on the widths of the networks.
+        obs_dim: Number of observations.
+        num_actions: Number of joints.
+        rows: Vector steps in the replay buffer.
+        device: Device of the learner.
+        seconds: About the time of the measurement [s].
+
+    Returns:
+        What :func:`isaaclab_offpolicy.algorithms.benchmark.measure_learner` gives; of the other libraries
+        ``update_ms`` and ``updates_per_second``.
+    """
+    from isaaclab.utils import to_dict
+    from isaaclab_rl.rsl_rl import check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
+
+    from isaaclab_offpolicy.algorithms import benchmark
+    from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
+    from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import fit_to_cpu
+
+    cfg = SacRunnerCfg(experiment_name="benchmark", device=device)
+    if preset == "sac-cpu":
+        fit_to_cpu(cfg, num_actions)
+    for model in (cfg.actor, cfg.critic):
+        model.hidden_dims = [max(1, round(width * dim)) for dim in model.hidden_dims]
+    cfg.algorithm.batch_size = batch_size or cfg.algorithm.batch_size
+    if learner in ("sbx", "sb3"):
+        from isaaclab_offpolicy.sbx.benchmark import measure_update
+        from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg
+
+        sb3_cfg = Sb3OffPolicyCfg(experiment_name="benchmark", library=learner)  # type: ignore[arg-type]
+        sb3_cfg.batch_size, sb3_cfg.policy_delay = cfg.algorithm.batch_size, cfg.algorithm.policy_delay
+        net_arch = {"pi": list(cfg.actor.hidden_dims), "qf": list(cfg.critic.hidden_dims)}
+        return measure_update(sb3_cfg, net_arch, obs_dim, num_actions, device, seconds)
+    update, _, precision = learner.partition(":")
+    cfg.algorithm.update, cfg.algorithm.precision = update, precision or "float32"  # type: ignore[assignment]
+    train_cfg = to_dict(handle_deprecated_rsl_rl_cfg(cfg, check_rsl_rl_version()))  # type: ignore[arg-type]
+    train_cfg["multi_gpu"] = None
+    return benchmark.measure_learner(train_cfg, num_envs, obs_dim, num_actions, device, rows, seconds)
+
+
+MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {
+    "simulation": measure_simulation,
+    "collection": measure_collection,
+    "learner": measure_learner,
+}
+"""What a process of its own measures, by name."""
+
+
+def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Plot each learner's time per gradient step against what takes several values among the rows.
+
+    Raises:
+        CliError: If nothing does, or the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    axis = next((name for name in SWEEPS if len({row.get(name) for row in rows}) > 1), None)
+    if axis is None:
+        raise CliError(f"--plot needs several values of one of {', '.join(SWEEPS)}")
+    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for learner in dict.fromkeys(row["learner"] for row in rows):
+        points = sorted((row[axis], row["update_ms"]) for row in rows if row["learner"] == learner)
+        axes.loglog(*zip(*points, strict=True), marker="o", label=learner)
+        products = sorted(
+            (row[axis], row["products_ms"]) for row in rows if row["learner"] == learner and "share" in row
+        )
+        if products:
+            axes.loglog(*zip(*products, strict=True), linestyle=":", color="gray", label=f"{learner}: matrix products")
+    axes.set(xlabel=SWEEPS[axis], ylabel="time per gradient step [ms]")
+    axes.grid(which="both", alpha=0.3)
+    axes.legend()
+    try:
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise CliError(f"{path} could not be written: {error.strerror}") from None
+
+
+def _read_reference(path: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["rows"]
+    except OSError as error:
+        raise CliError(f"reference {path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise CliError(f"reference {path} is not what --out writes") from None
+
+
+def compare_with_reference(
+    rows: Sequence[Mapping[str, Any]], reference: Sequence[Mapping[str, Any]], tolerance: float
+) -> None:
+    """Compare ratios, which carry over between machines of a kind, with those of an earlier run.
+
+    Ratios are the share of the matrix products' rate, and the rate relative to SBX's with the same sizes.
+
+    Raises:
+        CliError: If one is worse by more than the tolerance, or nothing can be compared.
+    """
+    now, then = ratios(rows), ratios(reference)
+    common = [key for key in now if key in then]
+    if not common:
+        raise CliError("the reference has no measurement in common with this run")
+    for key in common:
+        print(f"{key}: {now[key]:.2f}, reference {then[key]:.2f}")
+    worse = [key for key in common if now[key] < (1.0 - tolerance) * then[key]]
+    if worse:
+        raise CliError(f"slower than the reference: {'; '.join(worse)}")
+
+
+def ratios(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Ratios of the measured times, by a description of what was measured."""
+    result: dict[str, float] = {}
+    sizes = ("preset", "num_envs", "rows", "batch_size", "width", "obs_dim", "num_actions", "device")
+    for row in rows:
+        where = ", ".join(f"{name} {row[name]}" for name in sizes)
+        if "share" in row:
+            result[f"{row['learner']}, share of the matrix products' rate ({where})"] = row["share"]
+        for other in rows:
+            if other["learner"] == "sbx" and row["learner"] != "sbx" and all(row[n] == other[n] for n in sizes):
+                result[f"{row['learner']}, relative to SBX ({where})"] = other["update_ms"] / row["update_ms"]
     return result
 
 

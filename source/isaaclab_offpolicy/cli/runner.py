@@ -273,17 +273,23 @@ def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
         raise CliError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
 
 
-def write_provenance(run_dir: Path, bounds: ActionBounds | None) -> None:
-    """Record what made a run: ``bounds.yaml``, ``versions.json`` and ``command.txt``."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    if bounds is not None:
-        bounds.to_yaml(run_dir / "bounds.yaml")
-    versions: dict[str, Any] = {"python": platform.python_version(), "platform": platform.platform()}
+def package_versions() -> dict[str, str | None]:
+    """Versions of Python, the platform and the packages that matter; None for what is not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version(), "platform": platform.platform()}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
+    return versions
+
+
+def write_provenance(run_dir: Path, bounds: ActionBounds | None) -> None:
+    """Record what made a run: ``bounds.yaml``, ``versions.json`` and ``command.txt``."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if bounds is not None:
+        bounds.to_yaml(run_dir / "bounds.yaml")
+    versions: dict[str, Any] = package_versions()
     versions["cpu_count"] = os.cpu_count()
     versions["torch_threads"] = torch.get_num_threads()
     versions["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""What collecting experience costs beside simulation and policy."""
+"""What collecting experience costs beside simulation and policy, and what gradient steps cost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
+import gymnasium as gym
+import jax
+import numpy as np
+import optax
+import stable_baselines3
 import torch
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
 from isaaclab_rl.sb3 import Sb3VecEnvWrapper
 
 import sbx
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
+from isaaclab_offpolicy.algorithms.benchmark import median_time
 
 from .cfg import Sb3OffPolicyCfg
 from .environment import make_vec_env
@@ -86,3 +94,57 @@ def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, 
         result[f"{name}_ms"] = 1000.0 * (total - simulation.seconds - policy.seconds) / steps
         result["simulation_ms"] = 1000.0 * simulation.seconds / steps
     return result
+
+
+class _Spaces(gym.Env):
+    """An environment of given size that does not step."""
+
+    def __init__(self, obs_dim: int, num_actions: int) -> None:
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (num_actions,), np.float32)
+
+
+def measure_update(
+    cfg: Sb3OffPolicyCfg, net_arch: dict[str, list[int]], obs_dim: int, num_actions: int, device: str, seconds: float
+) -> dict[str, float]:
+    """Measure SBX's or Stable-Baselines3's own SAC in one round of learning: drawing from the replay and all updates.
+
+    A round has ``policy_delay`` gradient steps, as in :func:`isaaclab_offpolicy.algorithms.benchmark.measure_learner`.
+    Stable-Baselines3 has no such delay: it updates the actor at every gradient step, and has no layer normalisation.
+
+    Args:
+        cfg: The agent's configuration.
+        net_arch: Widths of the hidden layers of actor ("pi") and critics ("qf").
+        obs_dim: Number of observations.
+        num_actions: Number of joints.
+        device: Device of the learner; JAX takes the first of that kind.
+        seconds: Time of the measurement [s].
+
+    Returns:
+        ``update_ms`` per gradient step of the critics [ms], and ``updates_per_second``.
+    """
+    env = _Spaces(obs_dim, num_actions)
+    common: dict[str, Any] = {
+        "buffer_size": 100_000, "learning_rate": cfg.learning_rate, "gamma": cfg.gamma, "tau": cfg.tau,
+        "ent_coef": cfg.ent_coef, "batch_size": cfg.batch_size, "seed": 0,
+    }  # fmt: skip
+    if cfg.library == "sbx":
+        policy: dict[str, Any] = {
+            "net_arch": net_arch, "layer_norm": cfg.layer_norm, "activation_fn": getattr(nn, cfg.activation),
+            "optimizer_class": optax.adamw,
+        }  # fmt: skip
+        jax.config.update("jax_default_device", jax.devices(device.partition(":")[0])[0])
+        model: Any = sbx.SAC("MlpPolicy", env, policy_delay=cfg.policy_delay, policy_kwargs=policy, **common)
+    else:
+        policy = {"net_arch": net_arch, "activation_fn": torch.nn.ELU}
+        model = stable_baselines3.SAC("MlpPolicy", env, device=device, policy_kwargs=policy, **common)
+    model.set_logger(configure(None, []))
+    rng = np.random.default_rng(0)
+    buffer = model.replay_buffer
+    for array in (buffer.observations, buffer.next_observations, buffer.rewards):
+        array[:] = rng.standard_normal(array.shape, dtype=np.float32)
+    buffer.actions[:] = rng.uniform(-1.0, 1.0, buffer.actions.shape)
+    buffer.full = True
+    delay = cfg.policy_delay
+    update = median_time(lambda: model.train(delay, cfg.batch_size), device, seconds) / delay
+    return {"update_ms": 1000.0 * update, "updates_per_second": 1.0 / update}

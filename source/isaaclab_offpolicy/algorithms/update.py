@@ -1,0 +1,523 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The gradient steps of SAC: readable with autograd, and as one compiled program each."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+from torch._inductor.exc import InductorError
+from torch.func import functional_call, grad_and_value
+
+from .critic import QEnsemble
+from .distribution import SquashedGaussianDistribution
+from .temperature import EntropyCoef
+
+CRITIC_METRICS = ("qf1", "qf2", "qf", "q_mean", "td_error")
+"""What a gradient step of the critics reports, in this order."""
+
+ACTOR_METRICS = ("actor", "entropy", "temperature")
+"""What one of the actor and the temperature reports."""
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""Of matrix products; weights, sums and everything else stay in float32."""
+
+
+UPDATES = ("auto", "eager", "compiled", "cuda-graph")
+"""Ways to compute a gradient step; see :func:`make_update`."""
+
+COMPILE_AFTER = 1000
+"""Gradient steps after which ``"auto"`` compiles: the 15 to 45 s that it takes pay off in trainings of minutes."""
+
+
+class CriticBatch(NamedTuple):
+    """Transitions for one gradient step of the critics, observations normalised."""
+
+    obs: torch.Tensor
+    """What the critics saw, shape [B, D]."""
+
+    action: torch.Tensor
+    """Unit actions, shape [B, A]."""
+
+    reward: torch.Tensor
+    """Discounted rewards of the n steps, shape [B]."""
+
+    discount: torch.Tensor
+    """Factor on the value afterwards, shape [B]."""
+
+    weight: torch.Tensor
+    """Weight in the loss, shape [B]."""
+
+    next_obs: torch.Tensor
+    """What the critics saw afterwards, shape [B, D]."""
+
+    actor_next_obs: torch.Tensor
+    """What the actor saw afterwards, shape [B, D']."""
+
+    noise: torch.Tensor
+    """Standard normal noise of the next action, shape [B, A]."""
+
+
+class ActorBatch(NamedTuple):
+    """Observations for one gradient step of actor and temperature, normalised."""
+
+    obs: torch.Tensor
+    """What the actor saw, shape [B, D']."""
+
+    critic_obs: torch.Tensor
+    """What the critics saw, shape [B, D]."""
+
+    noise: torch.Tensor
+    """Standard normal noise of the action, shape [B, A]."""
+
+
+class Update:
+    """Gradient steps with autograd and torch's own optimizers.
+
+    Args:
+        actor: The network from normalised observations to mean and logarithm of the standard deviation.
+        distribution: What the actor's output means.
+        critic: The Q-functions.
+        critic_target: Their targets.
+        entropy_coef: The temperature.
+        target_entropy: Entropy that a learned temperature aims at [nats].
+        actor_optimizer: AdamW of the actor.
+        critic_optimizer: AdamW of the critics.
+        entropy_optimizer: Adam of the temperature, if it is learned.
+        tau: Share of the critics that enters their targets.
+        q_aggregation: ``"min"`` or ``"mean"`` of the critics.
+        max_grad_norm: Norm to which gradients are clipped; None does not clip.
+        world_size: Processes that learn together: gradients are averaged over them, which makes a batch of all theirs.
+        precision: Of matrix products, one of :data:`PRECISIONS`.
+    """
+
+    options: Mapping[str, Any]
+    """What it was made with."""
+
+    def __init__(
+        self,
+        actor: nn.Module,
+        distribution: SquashedGaussianDistribution,
+        critic: QEnsemble,
+        critic_target: QEnsemble,
+        entropy_coef: EntropyCoef,
+        target_entropy: float,
+        actor_optimizer: torch.optim.AdamW,
+        critic_optimizer: torch.optim.AdamW,
+        entropy_optimizer: torch.optim.Adam | None,
+        tau: float,
+        q_aggregation: str = "min",
+        max_grad_norm: float | None = None,
+        world_size: int = 1,
+        precision: str = "float32",
+    ) -> None:
+        if q_aggregation not in ("min", "mean"):
+            raise ValueError(f"q_aggregation is 'min' or 'mean', not '{q_aggregation}'")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not '{precision}'")
+        if precision == "tf32":
+            torch.set_float32_matmul_precision("high")  # for the whole process
+        self.actor, self.distribution = actor, distribution
+        self.critic, self.critic_target = critic, critic_target
+        self.entropy_coef, self.target_entropy = entropy_coef, target_entropy
+        self.actor_optimizer, self.critic_optimizer = actor_optimizer, critic_optimizer
+        self.entropy_optimizer = entropy_optimizer
+        self.tau, self.q_aggregation, self.max_grad_norm = tau, q_aggregation, max_grad_norm
+        self.world_size, self.precision = world_size, precision
+        self._actor_parameters: list[torch.Tensor] = list(actor.parameters())
+        self._critic_parameters: list[torch.Tensor] = list(critic.parameters())
+        self._target_parameters: list[torch.Tensor] = list(critic_target.parameters())
+        self._device_type = self._critic_parameters[0].device.type
+
+    def critic_step(self, batch: CriticBatch) -> torch.Tensor:
+        """One gradient step of the critics, and one step of their targets towards them.
+
+        Returns:
+            The metrics :data:`CRITIC_METRICS`, shape [5].
+        """
+        with self.cast():
+            with torch.no_grad():
+                target = self.target(batch, self.actor(batch.actor_next_obs), self.critic_target, self.entropy_coef())
+            loss, metrics = self.critic_loss(self.critic(batch.obs, batch.action), target, batch.weight)
+        self._step(self.critic_optimizer, self._critic_parameters, loss)
+        with torch.no_grad():
+            torch._foreach_lerp_(self._target_parameters, self._critic_parameters, self.tau)
+        return metrics
+
+    def actor_step(self, batch: ActorBatch) -> torch.Tensor:
+        """One gradient step of the actor and of the temperature.
+
+        Returns:
+            The metrics :data:`ACTOR_METRICS`, shape [3].
+        """
+        with self.cast():
+            loss, log_prob = self.actor_loss(self.actor(batch.obs), batch, self.critic, self.entropy_coef())
+        # only the actor's gradients are computed, not the critics'
+        self._step(self.actor_optimizer, self._actor_parameters, loss)
+        temperature = torch.zeros_like(loss)
+        if self.entropy_optimizer is not None:
+            temperature = self.entropy_coef.loss(log_prob, self.target_entropy)
+            self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), temperature, clip=False)
+        return torch.stack([loss, -log_prob.mean(), temperature]).detach()
+
+    # -- the losses, which both forms share
+
+    def cast(self) -> AbstractContextManager[Any]:
+        """Precision of the matrix products."""
+        return torch.autocast(self._device_type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def target(
+        self,
+        batch: CriticBatch,
+        actor_output: torch.Tensor,
+        critic_target: Callable[..., torch.Tensor],
+        alpha: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the critics are to predict, shape [B]: the rewards, and the soft value of what comes after."""
+        action, log_prob = self.distribution.rsample_unit(actor_output.float(), batch.noise)
+        next_q = self._aggregate(critic_target(batch.next_obs, action).float())
+        return batch.reward + batch.discount * (next_q - alpha * log_prob)
+
+    @staticmethod
+    def critic_loss(q: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sum of the critics' losses, and metrics; shapes of the arguments [C, B], [B], [B]."""
+        q = q.float()
+        td_error = q - target
+        losses = 0.5 * (weight * td_error.square()).mean(dim=-1)
+        loss = losses.sum()
+        metrics = torch.stack([losses[0], losses[-1], loss, q.mean(), td_error.abs().mean()])
+        return loss, metrics.detach()
+
+    def actor_loss(
+        self,
+        actor_output: torch.Tensor,
+        batch: ActorBatch,
+        critic: Callable[..., torch.Tensor],
+        alpha: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The actor's loss, and the log-probabilities of its actions, shape [B]."""
+        action, log_prob = self.distribution.rsample_unit(actor_output.float(), batch.noise)
+        q = self._aggregate(critic(batch.critic_obs, action).float())
+        return (alpha * log_prob - q).mean(), log_prob.detach()
+
+    def _aggregate(self, q: torch.Tensor) -> torch.Tensor:
+        """One value out of those of all critics, shapes [C, B] and [B]."""
+        return q.amin(dim=0) if self.q_aggregation == "min" else q.mean(dim=0)
+
+    def _step(
+        self, optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], loss: torch.Tensor, clip: bool = True
+    ) -> None:
+        """Gradient step on exactly these parameters."""
+        gradients = self._average(torch.autograd.grad(loss, parameters))
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if clip and self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        optimizer.step()
+
+    def _average(self, gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Means of gradients over all processes, in one exchange."""
+        if self.world_size == 1:
+            return list(gradients)
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        pieces = (flat / self.world_size).split([gradient.numel() for gradient in gradients])
+        return [piece.view_as(gradient) for piece, gradient in zip(pieces, gradients, strict=True)]
+
+
+class CompiledUpdate(Update):
+    """The same gradient steps as one compiled program each: forward, backward, AdamW and targets.
+
+    Elementwise work is fused into few passes over memory, nothing waits for Python between two matrix products, and
+    the optimizers' state stays where torch's own optimizers keep it, so that checkpoints are the same.
+
+    Args:
+        *args: As for :class:`Update`.
+        after: Gradient steps of the critics that run plainly first: a short training does not wait for a compiler.
+        fall_back: Whether to go on with :class:`Update`'s own gradient steps where nothing can be compiled.
+        **kwargs: As for :class:`Update`.
+    """
+
+    def __init__(self, *args: Any, after: int = 0, fall_back: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._plain_steps, self._fall_back, self.compiles = after, fall_back, True
+        compile_ = partial(torch.compile, fullgraph=True, dynamic=False)
+        if self.world_size == 1:
+            self._critic_program, self._actor_program = compile_(self._critic), compile_(self._actor)
+        else:
+            # gradients leave the program to be averaged
+            self._critic_gradients = compile_(self._critic_gradients)
+            self._actor_gradients = compile_(self._actor_gradients)
+            self._critic_apply, self._actor_apply = compile_(self._critic_apply), compile_(self._actor_apply)
+            self._critic_program, self._actor_program = self._critic, self._actor
+        self._weights = {
+            name: {key: parameter.detach() for key, parameter in module.named_parameters()}
+            for name, module in (
+                ("actor", self.actor),
+                ("critic", self.critic),
+                ("target", self.critic_target),
+                ("coef", self.entropy_coef),
+            )
+        }
+        self._learning_rates: dict[int, torch.Tensor] = {}
+
+    @torch.no_grad()
+    def critic_step(self, batch: CriticBatch) -> torch.Tensor:
+        """As :meth:`Update.critic_step`."""
+        self._plain_steps -= 1
+        arguments = (self._weights, self._moments(self.critic_optimizer), batch)
+        return self._run(self._critic_program, arguments, super().critic_step, batch)
+
+    @torch.no_grad()
+    def actor_step(self, batch: ActorBatch) -> torch.Tensor:
+        """As :meth:`Update.actor_step`."""
+        coef_moments = None if self.entropy_optimizer is None else self._moments(self.entropy_optimizer)
+        arguments = (self._weights, self._moments(self.actor_optimizer), coef_moments, batch)
+        return self._run(self._actor_program, arguments, super().actor_step, batch)
+
+    def _run(
+        self, program: Callable[..., torch.Tensor], arguments: tuple, plain: Callable[..., torch.Tensor], batch: Any
+    ) -> torch.Tensor:
+        """Run a program, or its plain form where it is not compiled. A program that fails to compile has not run."""
+        if self._plain_steps < 0 and self.compiles:
+            try:
+                return program(*arguments)
+            except (TorchDynamoException, InductorError, FailOnRecompileLimitHit) as error:
+                if not self._fall_back:
+                    raise
+                reason = next(line for line in str(error).splitlines() if line.strip())
+                print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)
+                self.compiles = False
+        with torch.enable_grad():
+            return plain(batch)
+
+    def _critic(self, weights: Weights, moments: Moments, batch: CriticBatch) -> torch.Tensor:
+        """A gradient step of the critics, out of nothing but its arguments."""
+        gradients, metrics = self._critic_gradients(weights, batch)
+        if self.world_size > 1:
+            gradients = dict(zip(gradients, self._average(list(gradients.values())), strict=True))
+        self._critic_apply(weights, moments, gradients)
+        return metrics
+
+    def _critic_gradients(self, weights: Weights, batch: CriticBatch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        with self.cast():
+            actor_output = _call(self.actor, weights["actor"])(batch.actor_next_obs)
+            alpha = _call(self.entropy_coef, weights["coef"])()
+            target = self.target(batch, actor_output, _call(self.critic, weights["target"]), alpha)
+
+            def loss_of(critic: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+                return self.critic_loss(_call(self.critic, critic)(batch.obs, batch.action), target, batch.weight)
+
+            gradients, (_, metrics) = grad_and_value(loss_of, has_aux=True)(weights["critic"])
+        return gradients, metrics
+
+    def _critic_apply(self, weights: Weights, moments: Moments, gradients: Mapping[str, torch.Tensor]) -> None:
+        self._adam(weights["critic"], gradients, moments)
+        for name, weight in weights["critic"].items():
+            weights["target"][name].lerp_(weight, self.tau)
+
+    def _actor(
+        self, weights: Weights, moments: Moments, coef_moments: Moments | None, batch: ActorBatch
+    ) -> torch.Tensor:
+        """A gradient step of the actor and of the temperature, out of nothing but its arguments."""
+        gradients, coef_gradient, metrics = self._actor_gradients(weights, batch)
+        if self.world_size > 1:
+            *means, coef_gradient = self._average([*gradients.values(), coef_gradient])
+            gradients = dict(zip(gradients, means, strict=True))
+        self._actor_apply(weights, moments, coef_moments, gradients, coef_gradient)
+        return metrics
+
+    def _actor_gradients(
+        self, weights: Weights, batch: ActorBatch
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        with self.cast():
+            alpha = _call(self.entropy_coef, weights["coef"])()
+            critic = _call(self.critic, weights["critic"])
+
+            def loss_of(actor: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+                return self.actor_loss(_call(self.actor, actor)(batch.obs), batch, critic, alpha)
+
+            gradients, (loss, log_prob) = grad_and_value(loss_of, has_aux=True)(weights["actor"])
+        coef_gradient = -(log_prob + self.target_entropy).mean()
+        temperature = torch.zeros_like(loss)
+        if self.entropy_optimizer is not None:
+            temperature = weights["coef"]["log_value"] * coef_gradient
+        return gradients, coef_gradient, torch.stack([loss, -log_prob.mean(), temperature])
+
+    def _actor_apply(
+        self,
+        weights: Weights,
+        moments: Moments,
+        coef_moments: Moments | None,
+        gradients: Mapping[str, torch.Tensor],
+        coef_gradient: torch.Tensor,
+    ) -> None:
+        self._adam(weights["actor"], gradients, moments)
+        if coef_moments is not None:
+            self._adam(weights["coef"], {"log_value": coef_gradient}, coef_moments, clip=False)
+
+    def _adam(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        gradients: Mapping[str, torch.Tensor],
+        moments: Moments,
+        clip: bool = True,
+    ) -> None:
+        """One step of AdamW (Loshchilov and Hutter 2019), in place, as torch.optim.AdamW does it."""
+        scale = 1.0
+        if clip and self.max_grad_norm is not None:
+            norm = torch.stack([gradient.square().sum() for gradient in gradients.values()]).sum().sqrt()
+            scale = (self.max_grad_norm / (norm + 1.0e-6)).clamp(max=1.0)
+        step = moments.steps[0] + 1.0
+        beta1, beta2 = moments.betas
+        step_size = moments.learning_rate / (1.0 - beta1**step)
+        correction = (1.0 - beta2**step).sqrt()
+        for index, (name, weight) in enumerate(weights.items()):
+            gradient = gradients[name].float() * scale
+            first, second = moments.first[index], moments.second[index]
+            first.lerp_(gradient, 1.0 - beta1)
+            second.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
+            decay = moments.learning_rate * moments.weight_decay * weight
+            weight.sub_(step_size * first / (second.sqrt() / correction + moments.eps) + decay)
+        for count in moments.steps:
+            count.add_(1.0)
+
+    def _moments(self, optimizer: torch.optim.Optimizer) -> Moments:
+        """The state of an optimizer, made where there is none yet."""
+        (group,) = optimizer.param_groups
+        states = []
+        for parameter in group["params"]:
+            state = optimizer.state[parameter]
+            if not state:
+                state["step"] = torch.zeros((), device=parameter.device)
+                state["exp_avg"] = torch.zeros_like(parameter, requires_grad=False)
+                state["exp_avg_sq"] = torch.zeros_like(parameter, requires_grad=False)
+            states.append(state)
+        key = id(optimizer)
+        if key not in self._learning_rates:
+            self._learning_rates[key] = torch.tensor(0.0, device=states[0]["exp_avg"].device)
+        return Moments(
+            first=[state["exp_avg"] for state in states],
+            second=[state["exp_avg_sq"] for state in states],
+            steps=[state["step"] for state in states],
+            learning_rate=self._learning_rates[key].fill_(group["lr"]),
+            betas=group["betas"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+        )
+
+
+class CudaGraphUpdate(CompiledUpdate):
+    """The compiled programs, captured as CUDA graphs: the host launches a gradient step at once.
+
+    The first two of either program run as they are, which compiles them and warms the libraries up; the third is
+    captured.
+
+    Args:
+        *args: As for :class:`CompiledUpdate`.
+        **kwargs: As for :class:`CompiledUpdate`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._calls: Counter[tuple] = Counter()
+        self._graphs: dict[tuple, _Graph] = {}
+        self._captures = True
+
+    def _run(
+        self, program: Callable[..., torch.Tensor], arguments: tuple, plain: Callable[..., torch.Tensor], batch: Any
+    ) -> torch.Tensor:
+        if self._plain_steps >= 0 or not self.compiles or not self._captures:
+            return super()._run(program, arguments, plain, batch)
+        # a checkpoint brings other tensors for the optimizers' state, which need a graph of their own
+        key = (type(batch), batch[0].shape, arguments[1].first[0].data_ptr())
+        self._calls[key] += 1
+        if self._calls[key] <= 2:
+            return super()._run(program, arguments, plain, batch)
+        if key not in self._graphs:
+            try:
+                self._graphs[key] = _Graph(program, arguments)
+            except RuntimeError as error:
+                if not self._fall_back:
+                    raise
+                reason = str(error).splitlines()[0]
+                print(f"[WARNING] gradient steps are launched kernel by kernel: {reason}", file=sys.stderr)
+                self._captures = False
+                return super()._run(program, arguments, plain, batch)
+        return self._graphs[key](batch)
+
+
+class _Graph:
+    """A program of some tensors and of a batch, the last argument, as a CUDA graph."""
+
+    def __init__(self, program: Callable[..., torch.Tensor], arguments: tuple) -> None:
+        batch = arguments[-1]
+        self._inputs = type(batch)(*(tensor.clone() for tensor in batch))
+        self._arguments = arguments[:-1]  # the graph reads and writes them: they must outlive it
+        self._device = batch[0].device
+        self._graph = torch.cuda.CUDAGraph()
+        # other threads, of the simulation or the replay, may use the device meanwhile
+        with torch.cuda.device(self._device), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._output = program(*self._arguments, self._inputs)
+
+    def __call__(self, batch: Any) -> torch.Tensor:
+        with torch.cuda.device(self._device):
+            torch._foreach_copy_(list(self._inputs), list(batch))
+            self._graph.replay()
+        return self._output
+
+
+Weights = dict[str, dict[str, torch.Tensor]]
+"""Weights by name, of ``actor``, ``critic``, ``target`` and ``coef``."""
+
+
+class Moments(NamedTuple):
+    """State and options of AdamW."""
+
+    first: list[torch.Tensor]
+    second: list[torch.Tensor]
+    steps: list[torch.Tensor]
+    learning_rate: torch.Tensor
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+
+
+def _call(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """A module as a function, with other weights than its own."""
+    return lambda *inputs: functional_call(module, dict(weights), inputs)
+
+
+def make_update(kind: str, **options: Any) -> Update:
+    """Gradient steps of a kind.
+
+    Args:
+        kind: ``"eager"``, ``"compiled"``, ``"cuda-graph"``, or ``"auto"``: the fastest that the device has, after
+            :data:`COMPILE_AFTER` gradient steps; where nothing can be compiled or captured, it says so and goes on.
+        **options: Those of :class:`Update`.
+
+    Raises:
+        ValueError: If the kind is not known, or needs a CUDA device.
+    """
+    if kind not in UPDATES:
+        raise ValueError(f"update is one of {', '.join(UPDATES)}, not '{kind}'")
+    cuda = next(options["critic"].parameters()).device.type == "cuda"
+    if kind == "cuda-graph" and not cuda:
+        raise ValueError("update 'cuda-graph' needs a CUDA device")
+    if kind == "auto":
+        # ranks that fell back one by one would no longer exchange the same
+        alone = options.get("world_size", 1) == 1
+        update: Update = (CudaGraphUpdate if cuda else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)
+    else:
+        update = {"eager": Update, "compiled": CompiledUpdate, "cuda-graph": CudaGraphUpdate}[kind](**options)
+    update.options = options
+    return update

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The benchmark of the learner, run for real with small networks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from isaaclab_offpolicy.algorithms.benchmark import RecordProducts, make_learner, products_of
+from isaaclab_offpolicy.cli import benchmark
+from isaaclab_offpolicy.cli.arguments import CliError
+
+LEARNERS = ["eager", "sbx", "sb3"] if importlib.util.find_spec("sbx") else ["eager"]
+
+
+def test_products_are_counted() -> None:
+    a, b, bias = torch.randn(3, 4), torch.randn(4, 5), torch.randn(5)
+    weight = torch.randn(5, 4, requires_grad=True)
+    with RecordProducts() as recorded:
+        a @ b
+        torch.nn.functional.linear(a, weight, bias).sum().backward()
+        torch.bmm(torch.randn(2, 3, 4), torch.randn(2, 4, 5))
+    shapes = sorted(tuple(product) for product in recorded.products)
+    # the backward pass has the product of the weight's gradient: [5, 3] times [3, 4]
+    assert shapes == sorted([(1, 3, 4, 5), (1, 3, 4, 5), (1, 5, 3, 4), (2, 3, 4, 5)])
+    assert sum(product.flops for product in recorded.products) == 2 * (3 * 60 + 2 * 60)
+
+
+def test_products_of_a_gradient_step(train_cfg) -> None:
+    """Against a count by hand: forward of actor, targets and critics, backward of the critics."""
+    sac = make_learner(train_cfg(batch_size=32), 4, 10, 3, "cpu", rows=20)
+    critic, actor = products_of(sac)
+    batch, obs, act, hidden = 32, 10, 3, 64
+    q = (obs + act) * hidden + hidden * hidden  # the last layer is no matrix product
+    pi = obs * hidden + hidden * hidden + hidden * 2 * act
+    by_hand = pi + 2 * q * 2 + 2 * q + 2 * hidden * hidden
+    assert sum(p.flops for p in critic) == 2 * batch * by_hand
+    by_hand = pi + 2 * q + 2 * q + pi + hidden * hidden + hidden * 2 * act
+    assert sum(p.flops for p in actor) == 2 * batch * by_hand
+
+
+def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, plot = tmp_path / "result.json", tmp_path / "plot.png"
+    command = ["--learner", "--learners", *LEARNERS, "--preset", "sac-cpu", "--width", "0.1", "--num_envs", "8"]
+    command += ["--rows", "20", "--seconds", "0.3", "--batch_size", "16", "64", "--device", "cpu"]
+    benchmark.main([*command, "--out", str(out), "--plot", str(plot)])
+    report = json.loads(out.read_text())
+    rows = report["rows"]
+    assert [(row["batch_size"], row["learner"]) for row in rows] == [(b, name) for b in (16, 64) for name in LEARNERS]
+    for row in rows:
+        assert row["update_ms"] > 0.0
+        assert row["updates_per_second"] == pytest.approx(1000.0 / row["update_ms"])
+    ours = rows[0]
+    assert 0.0 < ours["share"] < 1.5 and ours["critic_ms"] < ours["update_ms"] * 1.5
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert report["versions"]["torch"] and "--learner" in report["command"]
+    # against itself nothing is worse; against twice the ratio it is
+    benchmark.compare_with_reference(rows, rows, 0.0)
+    ours["share"] *= 2.0
+    better = tmp_path / "better.json"
+    better.write_text(json.dumps(report))
+    with pytest.raises(CliError, match=r"slower than the reference: eager, share"):
+        benchmark.compare_with_reference(json.loads(out.read_text())["rows"], report["rows"], 0.15)
+    with pytest.raises(CliError, match="in common"):
+        benchmark.compare_with_reference(rows, [], 0.15)
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learner", "--learners", "eagre"], "unknown learner 'eagre'; nearest: eager"),
+        (["--learner", "--reference", "nowhere.json"], "nowhere.json cannot be read"),
+        (["--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
+    ],
+)
+def test_bad_options_are_one_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(CliError, match=message):
+        benchmark.main(arguments)

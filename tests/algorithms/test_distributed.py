@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Two processes that learn together, with gloo on the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from environments import LinearQuadraticEnv
+from isaaclab_offpolicy.algorithms import SAC
+from isaaclab_offpolicy.algorithms.update import ActorBatch, CriticBatch
+
+WORLD = 2
+BATCH = 16
+
+
+def join(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=WORLD)
+
+
+def make(cfg: dict[str, Any], world_size: int = WORLD) -> SAC:
+    env = LinearQuadraticEnv(8)
+    cfg["multi_gpu"] = None if world_size == 1 else {"world_size": world_size, "global_rank": 0, "local_rank": 0}
+    sac = SAC.construct_algorithm(env.get_observations(), env, cfg, "cpu")
+    return sac
+
+
+def train(rank: int, cfg: dict[str, Any], folder: str) -> None:
+    """Ranks that differ in everything: weights at first, environments, noise."""
+    join(rank, folder)
+    torch.manual_seed(100 + rank)
+    env = LinearQuadraticEnv(8)
+    cfg["multi_gpu"] = {"world_size": WORLD, "global_rank": rank, "local_rank": rank}
+    sac = SAC.construct_algorithm(env.get_observations(), env, cfg, "cpu")
+    sac.broadcast_parameters()
+    sac.train_mode()
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(40):
+            obs, rewards, dones, extras = env.step(sac.act(obs))
+            sac.process_env_step(obs, rewards, dones, extras)
+    torch.save({**sac.save(), "replay": sac.storage.reward.clone()}, f"{folder}/rank{rank}.pt")
+
+
+def batches(seed: int) -> tuple[CriticBatch, ActorBatch]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(BATCH, *shape, generator=generator)
+
+    obs, next_obs, ones = normal(2), normal(2), torch.ones(BATCH)
+    critic = CriticBatch(obs, normal(1).tanh(), normal(), 0.9 * ones, ones, next_obs, next_obs, normal(1))
+    return critic, ActorBatch(obs, obs, normal(1))
+
+
+def one_step(rank: int, cfg: dict[str, Any], folder: str) -> None:
+    join(rank, folder)
+    torch.manual_seed(5)
+    for update in ("eager", "compiled"):
+        cfg["algorithm"]["update"] = update
+        torch.manual_seed(5)
+        sac = make(
+            {**cfg, "algorithm": dict(cfg["algorithm"]), "actor": dict(cfg["actor"]), "critic": dict(cfg["critic"])}
+        )
+        critic_batch, actor_batch = batches(rank)
+        for _ in range(3):
+            sac.updater.critic_step(critic_batch)
+            sac.updater.actor_step(actor_batch)
+        torch.save(sac.save(), f"{folder}/{update}{rank}.pt")
+
+
+def spawn(function, cfg: dict[str, Any], folder: Path) -> None:
+    # processes of their own: no fork of one that has threads
+    mp.spawn(function, (cfg, str(folder)), nprocs=WORLD)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_ranks_stay_in_step(train_cfg, tmp_path: Path) -> None:
+    spawn(train, train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2), tmp_path)
+    left, right = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD))
+    assert left["num_updates"] == right["num_updates"] > 20
+    assert not torch.equal(left.pop("replay"), right.pop("replay")), "each has environments and a replay of its own"
+    # 41 observations of 8 environments in each of two processes
+    assert int(left["critic_obs_normalizer_state_dict"]["count"]) == 41 * 8 * WORLD
+    assert left.pop("action_bounds") == right.pop("action_bounds")
+    torch.testing.assert_close(left, right, rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_ranks_learn_as_one_with_a_batch_of_both(train_cfg, tmp_path: Path) -> None:
+    cfg = train_cfg(ent_coef="auto_0.1", max_grad_norm=1.0)
+    spawn(one_step, cfg, tmp_path)
+    torch.manual_seed(5)
+    cfg["algorithm"]["update"] = "eager"
+    sac = make(cfg, world_size=1)
+    pairs = zip(*(batches(rank) for rank in range(WORLD)), strict=True)
+    critic_batch, actor_batch = (
+        type(parts[0])(*(torch.cat(tensors) for tensors in zip(*parts, strict=True))) for parts in pairs
+    )
+    for _ in range(3):
+        sac.updater.critic_step(critic_batch)
+        sac.updater.actor_step(actor_batch)
+    expected = sac.save()
+    for update in ("eager", "compiled"):
+        left, right = (torch.load(tmp_path / f"{update}{rank}.pt", weights_only=True) for rank in range(WORLD))
+        assert left.pop("action_bounds") == right.pop("action_bounds")
+        torch.testing.assert_close(left, right, rtol=0, atol=0)
+        for key in ("actor_state_dict", "critic_state_dict", "critic_target_state_dict", "entropy_coef_state_dict"):
+            torch.testing.assert_close(
+                left[key], expected[key], rtol=1e-5, atol=1e-5, msg=lambda m, k=key, update=update: f"{update} {k}: {m}"
+            )
