@@ -16,7 +16,9 @@ from isaaclab_offpolicy.algorithms.benchmark import RecordProducts, make_learner
 from isaaclab_offpolicy.cli import benchmark
 from isaaclab_offpolicy.cli.arguments import CliError
 
-LEARNERS = ["eager", "sbx", "sb3"] if importlib.util.find_spec("sbx") else ["eager"]
+LEARNERS = ["eager"]
+SMALL = {"preset": "sac-cpu", "num_envs": 8, "batch_size": 16, "width": 0.1, "obs_dim": 10, "num_actions": 3,
+         "rows": 20, "device": "cpu", "seconds": 0.2}  # fmt: skip
 
 
 def test_products_are_counted() -> None:
@@ -70,6 +72,24 @@ def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.
     with pytest.raises(CliError, match="in common"):
         benchmark.compare_with_reference(rows, [], 0.15)
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("learner", ["sbx", "sb3"])
+def test_other_learners_are_measured(learner: str) -> None:
+    if importlib.util.find_spec("sbx") is None:
+        pytest.skip("needs SBX: install isaaclab_offpolicy[sbx]")
+    result = benchmark.measure_learner(learner, **SMALL)
+    assert result["updates_per_second"] == pytest.approx(1000.0 / result["update_ms"]) and result["update_ms"] > 0.0
+
+
+def test_ratios_are_of_the_same_sizes() -> None:
+    sizes = {key: value for key, value in SMALL.items() if key != "seconds"}
+    rows = [
+        {"learner": "eager", **sizes, "update_ms": 2.0, "share": 0.5},
+        {"learner": "sbx", **sizes, "update_ms": 3.0},
+        {"learner": "sbx", **sizes, "batch_size": 32, "update_ms": 9.0},
+    ]
+    assert sorted(benchmark.ratios(rows).values()) == [0.5, 1.5]
 
 
 @pytest.mark.parametrize(

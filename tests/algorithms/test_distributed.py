@@ -21,12 +21,6 @@ WORLD = 2
 BATCH = 16
 
 
-def join(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=WORLD)
-
-
 def make(cfg: dict[str, Any], world_size: int = WORLD) -> SAC:
     env = LinearQuadraticEnv(8)
     cfg["multi_gpu"] = None if world_size == 1 else {"world_size": world_size, "global_rank": 0, "local_rank": 0}
@@ -36,7 +30,6 @@ def make(cfg: dict[str, Any], world_size: int = WORLD) -> SAC:
 
 def train(rank: int, cfg: dict[str, Any], folder: str) -> None:
     """Ranks that differ in everything: weights at first, environments, noise."""
-    join(rank, folder)
     torch.manual_seed(100 + rank)
     env = LinearQuadraticEnv(8)
     cfg["multi_gpu"] = {"world_size": WORLD, "global_rank": rank, "local_rank": rank}
@@ -63,8 +56,7 @@ def batches(seed: int) -> tuple[CriticBatch, ActorBatch]:
 
 
 def one_step(rank: int, cfg: dict[str, Any], folder: str) -> None:
-    join(rank, folder)
-    torch.manual_seed(5)
+    """The same weights on both ranks, and a batch for each."""
     for update in ("eager", "compiled"):
         cfg["algorithm"]["update"] = update
         torch.manual_seed(5)
@@ -78,15 +70,30 @@ def one_step(rank: int, cfg: dict[str, Any], folder: str) -> None:
         torch.save(sac.save(), f"{folder}/{update}{rank}.pt")
 
 
-def spawn(function, cfg: dict[str, Any], folder: Path) -> None:
-    # processes of their own: no fork of one that has threads
-    mp.spawn(function, (cfg, str(folder)), nprocs=WORLD)  # type: ignore[no-untyped-call]
+def work(rank: int, train_cfg: dict[str, Any], step_cfg: dict[str, Any], folder: str) -> None:
+    """What a process does."""
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=WORLD)
+    train(rank, train_cfg, folder)
+    one_step(rank, step_cfg, folder)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ranks")
+
+
+STEP = {"ent_coef": "auto_0.1", "max_grad_norm": 1.0}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_two_ranks_stay_in_step(train_cfg, tmp_path: Path) -> None:
-    spawn(train, train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2), tmp_path)
-    left, right = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD))
+def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
+    # processes of their own: no fork of one that has threads
+    cfgs = (train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2), train_cfg(**STEP))
+    mp.spawn(work, (*cfgs, str(folder)), nprocs=WORLD)  # type: ignore[no-untyped-call]
+    left, right = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD))
     assert left["num_updates"] == right["num_updates"] > 20
     assert not torch.equal(left.pop("replay"), right.pop("replay")), "each has environments and a replay of its own"
     # 41 observations of 8 environments in each of two processes
@@ -94,14 +101,9 @@ def test_two_ranks_stay_in_step(train_cfg, tmp_path: Path) -> None:
     assert left.pop("action_bounds") == right.pop("action_bounds")
     torch.testing.assert_close(left, right, rtol=0, atol=0)
 
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_ranks_learn_as_one_with_a_batch_of_both(train_cfg, tmp_path: Path) -> None:
-    cfg = train_cfg(ent_coef="auto_0.1", max_grad_norm=1.0)
-    spawn(one_step, cfg, tmp_path)
+    # two ranks with a batch each learn as one with both batches
     torch.manual_seed(5)
-    cfg["algorithm"]["update"] = "eager"
-    sac = make(cfg, world_size=1)
+    sac = make(train_cfg(**STEP), world_size=1)
     pairs = zip(*(batches(rank) for rank in range(WORLD)), strict=True)
     critic_batch, actor_batch = (
         type(parts[0])(*(torch.cat(tensors) for tensors in zip(*parts, strict=True))) for parts in pairs
@@ -111,10 +113,15 @@ def test_ranks_learn_as_one_with_a_batch_of_both(train_cfg, tmp_path: Path) -> N
         sac.updater.actor_step(actor_batch)
     expected = sac.save()
     for update in ("eager", "compiled"):
-        left, right = (torch.load(tmp_path / f"{update}{rank}.pt", weights_only=True) for rank in range(WORLD))
+        left, right = (torch.load(folder / f"{update}{rank}.pt", weights_only=True) for rank in range(WORLD))
         assert left.pop("action_bounds") == right.pop("action_bounds")
         torch.testing.assert_close(left, right, rtol=0, atol=0)
         for key in ("actor_state_dict", "critic_state_dict", "critic_target_state_dict", "entropy_coef_state_dict"):
             torch.testing.assert_close(
-                left[key], expected[key], rtol=1e-5, atol=1e-5, msg=lambda m, k=key, update=update: f"{update} {k}: {m}"
+                left[key], expected[key], rtol=1e-5, atol=1e-5, msg=lambda m, k=key, u=update: f"{u} {k}: {m}"
             )
+
+
+def test_ranks_do_not_learn_beside_the_environment(train_cfg) -> None:
+    with pytest.raises(ValueError, match="overlap is for one process"):
+        make(train_cfg(overlap=True))

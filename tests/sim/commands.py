@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+# without compiled modules, each of which would be compiled anew, every simulation starts five seconds later
+DROPPED = ("PYTHONPATH", "DISPLAY", "PYTHONDONTWRITEBYTECODE")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def run(command: Sequence[str], cwd: Path, timeout: float = 400.0) -> subprocess.CompletedProcess[str]:
     """Run a command without a terminal and keep what it prints."""
-    # without compiled modules, each of which would be compiled anew, every simulation starts five seconds later
-    dropped = ("PYTHONPATH", "DISPLAY", "PYTHONDONTWRITEBYTECODE")
-    environment = {key: value for key, value in os.environ.items() if key not in dropped}
+    environment = {key: value for key, value in os.environ.items() if key not in DROPPED}
     return subprocess.run(
         command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
     )
@@ -29,6 +30,23 @@ def succeed(command: Sequence[str], cwd: Path, timeout: float = 400.0) -> str:
     result = run(command, cwd, timeout)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     return result.stdout
+
+
+def kill_after(command: Sequence[str], cwd: Path, pattern: str, count: int) -> None:
+    """Run a command and kill it, as a machine that dies does, once so many files of a pattern are there."""
+    environment = {key: value for key, value in os.environ.items() if key not in DROPPED}
+    log = cwd / "killed.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            while len(list(cwd.glob(pattern))) < count:
+                assert process.poll() is None, log.read_text()[-3000:]
+                time.sleep(0.02)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def script(name: str) -> list[str]:

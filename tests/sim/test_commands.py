@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import script, stock, succeed
+from commands import kill_after, script, stock, succeed
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 
@@ -87,26 +87,40 @@ def test_a_policy_of_one_engine_plays_on_the_other(trained: Path) -> None:
     assert "physics=newton_mjwarp" in result["overrides"]
 
 
-def test_train_with_a_time_limit_resume_and_evaluate(tmp_path: Path) -> None:
-    small = ["--num_envs", "16", "--device", "cpu", "agent.algorithm.buffer_size=10000"]
-    succeed([*script("train"), "--task", TASK, "--max_time", "8s", *small], tmp_path)
+def test_a_killed_training_is_resumed_with_a_time_limit(tmp_path: Path) -> None:
+    train = [*script("train"), "--task", TASK, "--num_envs", "16", "--device", "cpu"]
+    train += ["agent.algorithm.buffer_size=10000", "agent.algorithm.learning_starts=320", "agent.save_interval=1"]
+    # some checkpoints beyond the first gradient steps
+    kill_after(train, tmp_path, "logs/*/*/*/model_*.pt", 4)
     first = only_run(tmp_path)
     for name in ("bounds.yaml", "versions.json", "command.txt", "progress.csv", "params/agent.yaml", "params/env.yaml"):
         assert (first / name).is_file(), name
     assert json.loads((first / "versions.json").read_text())["isaaclab"] == "3.0.0"
-    assert "--max_time 8s" in (first / "command.txt").read_text()
+    assert "--num_envs 16" in (first / "command.txt").read_text()
     assert "physics" in (first / "params" / "env.yaml").read_text()
-    with (first / "progress.csv").open() as file:
+    newest = max(first.glob("model_*.pt"), key=iteration)
+    before = torch.load(newest, weights_only=True)
+    assert before["num_updates"] > 0
+
+    output = succeed([*train, "--resume", "latest", "--max_time", "4s"], tmp_path)
+    assert newest.name in output, "the newest checkpoint, which was written to its end"
+    second = max((tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir())
+    assert second != first
+    last = max(second.glob("model_*.pt"), key=iteration)
+    assert iteration(last) > iteration(newest), "the count of iterations goes on"
+    with (second / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert float(rows[-1]["wall_time_s"]) >= 8.0 > max([float(row["wall_time_s"]) for row in rows[:-1]], default=0.0)
-    last = int(rows[-1]["iteration"])
-    assert (first / f"model_{last}.pt").is_file()
-    output = succeed([*script("train"), "--task", TASK, "--resume", "latest", "--max_time", "2s", *small], tmp_path)
-    assert f"model_{last}.pt" in output
-    runs = sorted((tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir())
-    assert len(runs) == 2
-    checkpoints = sorted(int(p.stem.split("_")[1]) for p in runs[1].glob("model_*.pt"))
-    assert checkpoints[-1] > last, "the count of iterations goes on"
+    assert float(rows[-1]["wall_time_s"]) >= 4.0 > max([float(row["wall_time_s"]) for row in rows[:-1]], default=0.0)
+    # transitions and normaliser go on: every step's observations, and those of the one reset
+    after = torch.load(last, weights_only=True)
+    added = after["num_timesteps"] - before["num_timesteps"]
+    assert added == 16 * 24 * len(rows)
+    count, count_before = (int(saved["critic_obs_normalizer_state_dict"]["count"]) for saved in (after, before))
+    assert count - count_before == added + 16
+
+
+def iteration(path: Path) -> int:
+    return int(path.stem.rpartition("_")[2])
 
 
 def test_demo_to_its_end(tmp_path: Path) -> None:

@@ -156,10 +156,10 @@ class SacAlgorithmCfg:
     noise_scale: tuple[float, float] = (1.0, 1.0)
     """Factors on the policy's standard deviation with which the first and the last environment explore."""
 
-    update: Literal["auto", "eager", "compiled", "cuda-graph"] = "auto"
-    """How gradient steps are computed: by torch's autograd and optimizers, as compiled programs, or as these captured
-    as CUDA graphs. ``auto`` takes the fastest that the device has after a thousand gradient steps, since compiling
-    takes 15 to 45 s, and says so where nothing can be compiled."""
+    update: Literal["auto", "eager", "fused", "compiled", "cuda-graph"] = "auto"
+    """How gradient steps are computed: by torch's autograd and optimizers, by hand-written kernels on the CPU, as
+    programs of torch's compiler, or as these captured as CUDA graphs. ``auto`` takes the fastest that the device and
+    the networks allow, and says so where nothing can be compiled."""
 
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Precision of the learner's matrix products."""

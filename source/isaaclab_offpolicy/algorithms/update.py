@@ -32,11 +32,11 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 """Of matrix products; weights, sums and everything else stay in float32."""
 
 
-UPDATES = ("auto", "eager", "compiled", "cuda-graph")
+UPDATES = ("auto", "eager", "fused", "compiled", "cuda-graph")
 """Ways to compute a gradient step; see :func:`make_update`."""
 
 COMPILE_AFTER = 1000
-"""Gradient steps after which ``"auto"`` compiles: the 15 to 45 s that it takes pay off in trainings of minutes."""
+"""Gradient steps after which ``"auto"`` compiles a :class:`CompiledUpdate`, which takes 15 to 45 s."""
 
 
 class CriticBatch(NamedTuple):
@@ -501,23 +501,39 @@ def make_update(kind: str, **options: Any) -> Update:
     """Gradient steps of a kind.
 
     Args:
-        kind: ``"eager"``, ``"compiled"``, ``"cuda-graph"``, or ``"auto"``: the fastest that the device has, after
-            :data:`COMPILE_AFTER` gradient steps; where nothing can be compiled or captured, it says so and goes on.
+        kind: ``"eager"`` (:class:`Update`), ``"fused"`` (:class:`~.fused.FusedUpdate`, on the CPU), ``"compiled"``
+            (:class:`CompiledUpdate`), ``"cuda-graph"`` (:class:`CudaGraphUpdate`), or ``"auto"``, the fastest that the
+            device and the networks allow. Where nothing can be compiled, ``"auto"`` says so and goes on.
         **options: Those of :class:`Update`.
 
     Raises:
-        ValueError: If the kind is not known, or needs a CUDA device.
+        ValueError: If the kind is not known, or not for this device or these networks.
     """
     if kind not in UPDATES:
         raise ValueError(f"update is one of {', '.join(UPDATES)}, not '{kind}'")
+    from .fused import FusedUpdate, UnsupportedError
+
     cuda = next(options["critic"].parameters()).device.type == "cuda"
     if kind == "cuda-graph" and not cuda:
         raise ValueError("update 'cuda-graph' needs a CUDA device")
-    if kind == "auto":
+    if kind == "fused" and cuda:
+        raise ValueError("update 'fused' is for the CPU")
+    update: Update | None = None
+    if kind == "fused" or (kind == "auto" and not cuda):
+        try:
+            update = FusedUpdate(**options)
+        except (UnsupportedError, RuntimeError) as error:
+            if kind == "fused":
+                raise
+            if not isinstance(error, UnsupportedError):
+                reason = next(line for line in str(error).splitlines() if line.strip())
+                print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)
+                update = Update(**options)
+    if update is None and kind == "auto":
         # ranks that fell back one by one would no longer exchange the same
         alone = options.get("world_size", 1) == 1
-        update: Update = (CudaGraphUpdate if cuda else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)
-    else:
+        update = (CudaGraphUpdate if cuda else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)
+    if update is None:
         update = {"eager": Update, "compiled": CompiledUpdate, "cuda-graph": CudaGraphUpdate}[kind](**options)
     update.options = options
     return update

@@ -26,7 +26,10 @@ from .runner import package_versions
 MARK = "BENCHMARK "
 """Begins the line with which a measuring process reports."""
 
-LEARNERS = ("eager", "compiled", "cuda-graph", "compiled:bfloat16", "cuda-graph:bfloat16", "sbx", "sb3")
+LEARNERS = (
+    "eager", "fused", "fused:bfloat16", "compiled", "compiled:bfloat16", "cuda-graph", "cuda-graph:bfloat16", "sbx",
+    "sb3",
+)  # fmt: skip
 """Learners that can be measured: this package's gradient steps, and the SAC of the two libraries."""
 
 SWEEPS = {"num_envs": "environments", "batch_size": "batch size", "width": "network width", "obs_dim": "observations"}
@@ -65,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--seconds", type=float, default=8.0, help="Time of a measurement; default 8.")
     learner = result.add_argument_group("with --learner")
-    learner.add_argument("--learners", nargs="+", default=["compiled", "sbx"], help=f"Of {', '.join(LEARNERS)}.")
+    learner.add_argument("--learners", nargs="+", default=["fused", "sbx"], help=f"Of {', '.join(LEARNERS)}.")
     learner.add_argument("--preset", choices=["sac", "sac-cpu"], default="sac", help="Hyperparameters; default sac.")
     learner.add_argument("--batch_size", nargs="+", type=positive_int, help="Batch sizes; default the preset's.")
     learner.add_argument("--width", nargs="+", type=float, default=[1.0], help="Factors on the networks' widths.")

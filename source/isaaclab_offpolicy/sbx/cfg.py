@@ -102,7 +102,8 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     """Transitions in the replay buffer, over all environments."""
 
     save_replay_buffer: bool = False
-    """Whether the last checkpoint has the replay buffer beside it, from which ``--resume`` goes on."""
+    """Whether the newest checkpoint has the replay buffer beside it, from which ``--resume`` goes on: up to a gigabyte
+    with each checkpoint."""
 
     batch_size: int = 512
     """Transitions per gradient step."""

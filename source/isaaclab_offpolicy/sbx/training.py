@@ -98,8 +98,15 @@ class TrainingCallback(BaseCallback):
     def save(self) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
         path = self.run_dir / f"model_{self.num_timesteps}.zip"
+        # the replay first: the newest checkpoint always has one
+        with_replay = isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer
+        if with_replay:
+            save_replay(self.model, path)
         if self._write(path):
             self.last_checkpoint = path
+            if with_replay:
+                for old in set(self.run_dir.glob("replay_*.pkl")) - {replay_path(path)}:
+                    old.unlink(missing_ok=True)
         episodes = self.model.ep_info_buffer
         if not self.cfg.eval_interval and episodes is not None and len(episodes) >= MIN_EPISODES:
             self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
@@ -308,8 +315,6 @@ def train(
     )
     if callback.last_checkpoint is None:
         raise CliError("no checkpoint could be written")
-    if off_policy is not None and off_policy.save_replay_buffer:
-        save_replay(model, callback.last_checkpoint)
     print(f"[INFO] Checkpoint: {callback.last_checkpoint}")
     return model
 
