@@ -74,11 +74,11 @@ class FusedUpdate(Update):
             _critic_stack(critic, half) for critic in (self.critic, self.critic_target)
         )
         self._target_net.share(self._critic_net)
-        critic_copies = {
+        critic_copies: dict[int, _Copies] = {
             id(layer.weight): (layer.half, target.half)
             for layer, target in zip(self._critic_net.layers, self._target_net.layers, strict=True)
         }
-        actor_copies = {id(layer.weight): (layer.half, None) for layer in self._actor_net.layers}
+        actor_copies: dict[int, _Copies] = {id(layer.weight): (layer.half, None) for layer in self._actor_net.layers}
         self._critic_adam = _Adam(self.critic_optimizer, self._target_parameters, self.tau, critic_copies)
         self._actor_adam = _Adam(self.actor_optimizer, None, 0.0, actor_copies)
         kernels()
@@ -336,6 +336,10 @@ class _Memory:
         return self._workspace
 
 
+_Copies = tuple[torch.Tensor | None, torch.Tensor | None]
+"""Copies in half precision of a weight and of its target."""
+
+
 class _Adam:
     """AdamW on the state of torch's own optimizer, together with the step of the targets."""
 
@@ -344,7 +348,7 @@ class _Adam:
         optimizer: torch.optim.Optimizer,
         targets: Sequence[torch.Tensor] | None,
         tau: float,
-        copies: dict[int, tuple[torch.Tensor | None, torch.Tensor | None]],
+        copies: dict[int, _Copies],
     ) -> None:
         self._optimizer, self._tau = optimizer, tau
         self._parameters: list[torch.Tensor] = list(optimizer.param_groups[0]["params"])

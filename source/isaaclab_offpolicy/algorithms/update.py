@@ -511,29 +511,35 @@ def make_update(kind: str, **options: Any) -> Update:
     """
     if kind not in UPDATES:
         raise ValueError(f"update is one of {', '.join(UPDATES)}, not '{kind}'")
-    from .fused import FusedUpdate, UnsupportedError
-
     cuda = next(options["critic"].parameters()).device.type == "cuda"
     if kind == "cuda-graph" and not cuda:
         raise ValueError("update 'cuda-graph' needs a CUDA device")
     if kind == "fused" and cuda:
         raise ValueError("update 'fused' is for the CPU")
-    update: Update | None = None
-    if kind == "fused" or (kind == "auto" and not cuda):
-        try:
-            update = FusedUpdate(**options)
-        except (UnsupportedError, RuntimeError) as error:
-            if kind == "fused":
-                raise
-            if not isinstance(error, UnsupportedError):
-                reason = next(line for line in str(error).splitlines() if line.strip())
-                print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)
-                update = Update(**options)
-    if update is None and kind == "auto":
-        # ranks that fell back one by one would no longer exchange the same
-        alone = options.get("world_size", 1) == 1
-        update = (CudaGraphUpdate if cuda else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)
-    if update is None:
-        update = {"eager": Update, "compiled": CompiledUpdate, "cuda-graph": CudaGraphUpdate}[kind](**options)
+    update = _fastest(cuda, options) if kind == "auto" else _kinds()[kind](**options)
     update.options = options
     return update
+
+
+def _kinds() -> dict[str, type[Update]]:
+    from .fused import FusedUpdate  # which builds on this module
+
+    return {"eager": Update, "fused": FusedUpdate, "compiled": CompiledUpdate, "cuda-graph": CudaGraphUpdate}
+
+
+def _fastest(cuda: bool, options: Mapping[str, Any]) -> Update:
+    """The fastest form that the device and the networks allow."""
+    from .fused import FusedUpdate, UnsupportedError
+
+    if not cuda:
+        try:
+            return FusedUpdate(**options)
+        except UnsupportedError:
+            pass  # torch's compiler knows other networks, too
+        except RuntimeError as error:
+            reason = next(line for line in str(error).splitlines() if line.strip())
+            print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)
+            return Update(**options)
+    # ranks that fell back one by one would no longer exchange the same
+    alone = options.get("world_size", 1) == 1
+    return (CudaGraphUpdate if cuda else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)
