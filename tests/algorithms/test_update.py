@@ -109,7 +109,7 @@ def test_without_a_compiler_gradient_steps_run_plainly(
 ) -> None:
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    monkeypatch.setattr("torch._inductor.codecache.CppCodeCache.cache", {})
+    monkeypatch.setenv("CXX", "no-such-compiler")
     kernels.cache_clear()
     plain, auto, compiled = (learner(make_sac, train_cfg, kind) for kind in ("eager", "auto", "compiled"))
     # an activation that the kernels do not have is left to torch's compiler, after some steps

@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -25,18 +31,24 @@ class UnsupportedError(ValueError):
     """The networks are not of the kind that the kernels are written for."""
 
 
+FLAGS = (
+    "-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math",
+    "-fno-signed-zeros",
+)  # fmt: skip
+"""Compiler flags of the kernels."""
+
+
 @cache
 def kernels() -> ctypes.CDLL:
-    """The kernels, compiled for this processor at their first use and kept in torch's cache of compiled code.
+    """The kernels, compiled for this processor at their first use and kept in the user's cache.
+
+    The compiler is g++, or what the environment variable CXX names. The folder is ``~/.cache/isaaclab_offpolicy``, or
+    the one below XDG_CACHE_HOME.
 
     Raises:
         RuntimeError: If there is no C++ compiler, or it fails.
     """
-    from torch._inductor.codecache import CppCodeCache
-
-    # torch's own builder: it knows the processor's vector instructions and links torch's OpenMP, of which there must
-    # not be two in a process
-    library = CppCodeCache.load(Path(__file__).with_name("kernels.cpp").read_text(encoding="utf-8"))
+    library = ctypes.CDLL(str(_build(Path(__file__).with_name("kernels.cpp"))))
     pointer, whole, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
     sizes = [whole, whole, whole]
     library.layer_forward.argtypes = [flag, flag, *[pointer] * 10, *sizes, number, flag]
@@ -45,6 +57,43 @@ def kernels() -> ctypes.CDLL:
     for function in (library.layer_forward, library.layer_backward, library.adamw):
         function.restype = None
     return library
+
+
+def _build(source: Path) -> Path:
+    """Compile a source file, or find what was compiled from it for this processor before."""
+    compiler = os.environ.get("CXX") or "g++"
+    try:
+        version = subprocess.run([compiler, "--version"], capture_output=True, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(f"no C++ compiler: {compiler} does not run ({error}); install g++ or set CXX") from None
+    key = hashlib.sha256()
+    for part in (source.read_bytes(), " ".join(FLAGS).encode(), version.stdout, _processor()):
+        key.update(part)
+    name = f"kernels-{key.hexdigest()[:16]}.so"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isaaclab_offpolicy"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir())
+    target = folder / name
+    if not target.is_file():
+        # beside and renamed: two processes may be at it
+        temporary = target.with_name(f"{name}.{os.getpid()}")
+        command = [compiler, *FLAGS, str(source), "-o", str(temporary)]
+        result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if result.returncode:
+            raise RuntimeError(f"the C++ compiler failed: {result.stderr.strip() or shlex.join(command)}")
+        os.replace(temporary, target)
+    return target
+
+
+def _processor() -> bytes:
+    """What the machine code depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor().encode()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine()).encode()
 
 
 class FusedUpdate(Update):

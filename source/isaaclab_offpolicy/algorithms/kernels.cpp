@@ -7,9 +7,6 @@
 // "row" is one of the C * B samples. T is the type in which activations are kept: float, or bfloat16 for matrix products
 // in half precision. Sums, statistics, gradients of parameters and parameters are float.
 
-// torch's builder switches the vectorisation of loops off, since its own generated code has it written out
-#pragma GCC optimize("tree-loop-vectorize", "fp-contract=fast")
-
 #include <omp.h>
 
 #include <cmath>

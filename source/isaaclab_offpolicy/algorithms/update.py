@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
-from torch._inductor.exc import InductorError
 from torch.func import functional_call, grad_and_value
 
 from .critic import QEnsemble
@@ -291,8 +289,8 @@ class CompiledUpdate(Update):
         if self._plain_steps < 0 and self.compiles:
             try:
                 return program(*arguments)
-            except (TorchDynamoException, InductorError, FailOnRecompileLimitHit) as error:
-                if not self._fall_back:
+            except Exception as error:
+                if not self._fall_back or not _is_of_the_compiler(error):
                     raise
                 reason = next(line for line in str(error).splitlines() if line.strip())
                 print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)
@@ -495,6 +493,14 @@ class Moments(NamedTuple):
 def _call(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> Callable[..., torch.Tensor]:
     """A module as a function, with other weights than its own."""
     return lambda *inputs: functional_call(module, dict(weights), inputs)
+
+
+def _is_of_the_compiler(error: Exception) -> bool:
+    """Whether an error is that of torch's compiler, and not of the program's run."""
+    # not at the top: it takes seconds, and most processes do not compile
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+
+    return isinstance(error, (TorchDynamoException, FailOnRecompileLimitHit))
 
 
 def make_update(kind: str, **options: Any) -> Update:
