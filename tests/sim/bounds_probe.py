@@ -24,6 +24,7 @@ from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper
+from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 
@@ -34,6 +35,7 @@ def output(joint: str) -> float:
 
 
 def main() -> None:
+    collect_garbage_rarely()
     engine, seed, file, out = sys.argv[1:5]
     load_external_tasks()
     cfg = parse_env_cfg(TASK, device="cpu", num_envs=2, overrides=[f"physics={engine}"])

@@ -15,8 +15,11 @@ from isaaclab.app import launch_simulation
 from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import parse_env_cfg
 
+from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
+
 
 def main() -> None:
+    collect_garbage_rarely()
     engine, task, num_envs, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     load_external_tasks()
     cfg = parse_env_cfg(task, device="cpu", num_envs=num_envs, overrides=[f"physics={engine}"])

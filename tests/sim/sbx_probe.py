@@ -18,6 +18,7 @@ from isaaclab.app import launch_simulation
 from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
+from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 from isaaclab_offpolicy.sbx.environment import make_vec_env
 from isaaclab_offpolicy.sbx.models import build
 from isaaclab_offpolicy.sbx.training import train
@@ -43,6 +44,7 @@ class Recorder(gym.Wrapper):
 
 
 def main() -> None:
+    collect_garbage_rarely()
     load_external_tasks()
     cfg = parse_env_cfg(TASK, device="cpu", num_envs=NUM_ENVS, overrides=["physics=ovphysx"])
     cfg.episode_length_s, cfg.seed = 0.2, 1

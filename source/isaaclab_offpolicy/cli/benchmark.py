@@ -22,6 +22,7 @@ from isaaclab_offpolicy.engine import default_engine
 
 from .arguments import CliError, check_device, check_task_and_agent, engine_overrides, is_sb3, one_of, positive_int
 from .runner import package_versions
+from .simulation import collect_garbage_rarely
 
 MARK = "BENCHMARK "
 """Begins the line with which a measuring process reports."""
@@ -92,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = parser().parse_args(arguments)
     if args.in_process:
+        collect_garbage_rarely()
         job = json.loads(args.in_process)
         print(MARK + json.dumps(MEASUREMENTS[job.pop("what")](**job)), flush=True)
         return

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 
 from .arguments import add_policy_arguments, check_policy_run, is_sb3, option, positive_int, split_overrides
+from .simulation import collect_garbage_rarely
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         CliError: With one line that says what is wrong.
     """
     args, rest = parser().parse_known_args(argv)
+    collect_garbage_rarely()
     flags, overrides = split_overrides(rest)
     experiment = option(rest, "--experiment_name", "agent.experiment_name")
     key, device, checkpoint, overrides = check_policy_run(args, overrides, experiment)

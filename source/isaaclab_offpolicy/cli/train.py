@@ -26,6 +26,7 @@ from .arguments import (
     positive_int,
     split_overrides,
 )
+from .simulation import collect_garbage_rarely
 
 CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512, "sbx-sac": 256, "sbx-sac-cpu": 256, "sbx-tqc": 256,
                 "sbx-ppo": 512, "sb3-sac": 256, "sb3-ppo": 512}  # fmt: skip
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         CliError: With one line that says what is wrong.
     """
     args, rest = parser().parse_known_args(argv)
+    collect_garbage_rarely()
     key = check_task_and_agent(args.task, args.agent)
     sb3 = is_sb3(key)
     device = check_device(args.device)
