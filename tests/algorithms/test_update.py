@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,6 +133,17 @@ def test_without_a_compiler_gradient_steps_run_plainly(
     kernels.cache_clear()
 
 
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    make_sac, train_cfg, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    kernels.cache_clear()
+    assert type(learner(make_sac, train_cfg, "auto").updater) is Update
+    assert "cannot be kept" in capsys.readouterr().err
+    kernels.cache_clear()
+
+
 def test_networks_that_the_kernels_do_not_know(make_sac, train_cfg) -> None:
     with pytest.raises(ValueError, match="ELU, ReLU, Tanh, Identity, not GELU"):
         learner(make_sac, train_cfg, "fused", {"activation": "gelu"})
@@ -162,7 +174,7 @@ def test_kernels_against_autograd(activation: str, layer_norm: bool) -> None:
         torch.testing.assert_close(stack.input_gradient(grad, 7), expected_action, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("update", ["fused"])
+@pytest.mark.parametrize("update", ["fused", "compiled"])
 def test_half_precision_stays_close(make_sac, train_cfg, update: str) -> None:
     full, half = (
         learner(make_sac, train_cfg, kind, precision=precision)

@@ -11,7 +11,6 @@ import os
 import platform
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -46,9 +45,12 @@ def kernels() -> ctypes.CDLL:
     the one below XDG_CACHE_HOME.
 
     Raises:
-        RuntimeError: If there is no C++ compiler, or it fails.
+        RuntimeError: If there is no C++ compiler, it fails, or its result cannot be kept or loaded.
     """
-    library = ctypes.CDLL(str(_build(Path(__file__).with_name("kernels.cpp"))))
+    try:
+        library = ctypes.CDLL(str(_build(Path(__file__).with_name("kernels.cpp"))))
+    except OSError as error:  # a folder that cannot be written, or from which nothing may be run
+        raise RuntimeError(f"the kernels cannot be kept or loaded: {error}") from None
     pointer, whole, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
     sizes = [whole, whole, whole]
     library.layer_forward.argtypes = [flag, flag, *[pointer] * 10, *sizes, number, flag]
@@ -71,10 +73,7 @@ def _build(source: Path) -> Path:
         key.update(part)
     name = f"kernels-{key.hexdigest()[:16]}.so"
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isaaclab_offpolicy"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.gettempdir())
+    folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
     if not target.is_file():
         # beside and renamed: two processes may be at it
@@ -211,14 +210,13 @@ class _Layer:
     def __init__(
         self,
         weight: torch.Tensor,
-        matrix: torch.Tensor,
         bias: torch.Tensor,
         gain: torch.Tensor | None,
         shift: torch.Tensor | None,
         half: bool,
     ) -> None:
         self.weight, self.bias, self.gain, self.shift = weight, bias, gain, shift
-        self.half = matrix.detach().to(torch.bfloat16) if half else None
+        self.half = weight.detach().to(torch.bfloat16) if half else None
         # a view of the weights, [C, inputs, outputs]
         transposed = weight.dim() == 2
         stored = weight.detach() if self.half is None else self.half
@@ -233,7 +231,7 @@ class _Layer:
     @classmethod
     def of_linear(cls, linear: nn.Linear, half: bool) -> _Layer:
         """Of one network."""
-        return cls(linear.weight, linear.weight, linear.bias, None, None, half)
+        return cls(linear.weight, linear.bias, None, None, half)
 
     def refresh(self) -> None:
         """Follow weights that were changed elsewhere."""
@@ -468,7 +466,7 @@ def _critic_stack(critic: QEnsemble, half: bool) -> _Stack:
     normalised = len(critic.norm_weights) > 0
     layers = [
         _Layer(
-            critic.weights[i], critic.weights[i], critic.biases[i],
+            critic.weights[i], critic.biases[i],
             critic.norm_weights[i] if normalised else None, critic.norm_biases[i] if normalised else None, half,
         )
         for i in range(hidden)
