@@ -104,7 +104,8 @@ def main() -> None:
     add_task_arguments(parser)
     parser.add_argument("--checkpoint", metavar="latest|best|PATH", help="Policy to run with either.")
     parser.add_argument("--episodes", type=positive_int, default=256, help="Episodes, all at once; default 256.")
-    args = parser.parse_args()
+    parser.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
+    args = parser.parse_intermixed_args()
     if not args.network.is_file():
         parser.error(f"no file '{args.network}'")
     network_cfg, motor_cfg, joints, inertia = DRIVES[args.drive]
@@ -134,7 +135,7 @@ def compare_returns(args: argparse.Namespace, cfgs: dict[str, Any]) -> None:
     """Print what a policy reaches with each of the actuators."""
     key, device = check_task_and_agent(args.task, args.agent), check_device(args.device)
     checkpoint = find_checkpoint(args.checkpoint, args.task, key)
-    overrides = engine_overrides(args.task, device, [])
+    overrides = engine_overrides(args.task, device, args.overrides)
     for name, cfg in cfgs.items():
 
         def take(env_cfg: Any, cfg: Any = cfg) -> None:

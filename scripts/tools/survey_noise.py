@@ -3,9 +3,9 @@
 
 """How much exploration does a robot's default pose survive?
 
-Runs a task with the mean action at zero, the default pose, and held Gaussian noise of several sizes, and prints return
-and falls. What SAC starts with should be below the size at which robots begin to fall: a robot that falls at first
-learns to crouch rather than to walk. Example::
+Runs a task with the mean action at zero, the default pose, and held Gaussian noise of several sizes, and prints return,
+falls and the height of the base. What SAC starts with should be below the size at which robots begin to fall: a robot
+that falls at first learns to crouch rather than to walk. Example::
 
     scripts/tools/survey_noise.py --task Isaac-Velocity-Flat-Unitree-A1-v0 --std 0 0.2 0.4 0.8
 """
@@ -19,7 +19,7 @@ import torch
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
 from isaaclab_offpolicy.cli.arguments import check_device, check_task_and_agent, engine_overrides, positive_int
 from isaaclab_offpolicy.cli.simulation import running_task
-from isaaclab_offpolicy.evaluation import evaluate
+from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
 
 
 def main() -> None:
@@ -30,19 +30,22 @@ def main() -> None:
     parser.add_argument("--noise_hold", type=positive_int, default=10, help="Steps for which noise is held.")
     parser.add_argument("--num_envs", type=positive_int, default=64, help="Environments, and episodes of each size.")
     parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
-    args = parser.parse_args()
+    parser.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
+    args = parser.parse_intermixed_args()
     key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
 
-    overrides = engine_overrides(args.task, device, [])
+    overrides = engine_overrides(args.task, device, args.overrides)
     with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
-        print(f"{'std [policy units]':>18}{'return':>16}{'length':>8}{'without a fall':>16}")
+        probe = velocity_tracking(env.unwrapped)
+        print(f"{'std [policy units]':>18}{'return':>16}{'length':>8}{'without a fall':>16}{'base':>9}")
         for std in args.std:
             torch.manual_seed(0)
             noise = HeldNoise(args.num_envs, env.num_actions, args.noise_hold, device=device)
-            result = evaluate(env, lambda _, noise=noise, std=std: std * noise.sample(), args.num_envs).summary()
+            policy = lambda _, noise=noise, std=std: std * noise.sample()  # noqa: E731
+            result = evaluate(env, policy, args.num_envs, probe).summary()
             print(
                 f"{std:>18.2f}{result['return_mean']:>8.2f} ± {result['return_std']:<5.2f}{result['length_mean']:>8.0f}"
-                f"{100 * result['share_without_fall']:>14.0f} %",
+                f"{100 * result['share_without_fall']:>14.0f} %{result['base_height']:>7.2f} m",
                 flush=True,
             )
 

@@ -8,17 +8,35 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from isaaclab_offpolicy.algorithms.benchmark import RecordProducts, make_learner, products_of
+from environments import LinearQuadraticEnv
+from isaaclab_offpolicy.algorithms.benchmark import RecordProducts, make_learner, measure_training, products_of
 from isaaclab_offpolicy.cli import benchmark
-from isaaclab_offpolicy.cli.arguments import CliError
+from isaaclab_offpolicy.cli.arguments import CliError, load_tasks
+from isaaclab_offpolicy.cli.runner import Runner
 
 LEARNERS = ["eager"]
 SMALL = {"preset": "sac-cpu", "num_envs": 8, "batch_size": 16, "width": 0.1, "obs_dim": 10, "num_actions": 3,
          "rows": 20, "device": "cpu", "seconds": 0.2}  # fmt: skip
+
+
+def ppo_cfg() -> dict:
+    """Isaac Lab's PPO for A1, with small networks."""
+    from isaaclab.utils import to_dict
+    from isaaclab_rl.rsl_rl import check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    load_tasks()
+    cfg: Any = load_cfg_from_registry("Isaac-Velocity-Flat-Unitree-A1-v0", "rsl_rl_cfg_entry_point")
+    cfg.device = "cpu"
+    result = to_dict(handle_deprecated_rsl_rl_cfg(cfg, check_rsl_rl_version()))
+    result["actor"]["hidden_dims"] = result["critic"]["hidden_dims"] = [32]
+    result["multi_gpu"] = None
+    return result
 
 
 def test_products_are_counted() -> None:
@@ -51,14 +69,17 @@ def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.
     out, plot = tmp_path / "result.json", tmp_path / "plot.png"
     command = ["--learner", "--learners", *LEARNERS, "--preset", "sac-cpu", "--width", "0.1", "--num_envs", "8"]
     command += ["--rows", "20", "--seconds", "0.3", "--batch_size", "16", "64", "--device", "cpu"]
-    benchmark.main([*command, "--out", str(out), "--plot", str(plot)])
+    benchmark.main([*command, "--rounds", "2", "--out", str(out), "--plot", str(plot)])
     report = json.loads(out.read_text())
     rows = report["rows"]
     assert [(row["batch_size"], row["learner"]) for row in rows] == [(b, name) for b in (16, 64) for name in LEARNERS]
     for row in rows:
         assert row["update_ms"] > 0.0
-        assert row["updates_per_second"] == pytest.approx(1000.0 / row["update_ms"])
+        for measured in row["rounds"]:
+            assert measured["updates_per_second"] == pytest.approx(1000.0 / measured["update_ms"])
     ours = rows[0]
+    assert len(ours["rounds"]) == 2 and min(r["update_ms"] for r in ours["rounds"]) <= ours["update_ms"]
+    assert min(ours[name] for name in ("insert_gb_s", "gather_gb_s", "copy_gb_s", "act_ms", "gflops")) > 0.0
     assert 0.0 < ours["share"] < 1.5 and ours["critic_ms"] < ours["update_ms"] * 1.5
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert report["versions"]["torch"] and "--learner" in report["command"]
@@ -72,6 +93,22 @@ def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.
     with pytest.raises(CliError, match="in common"):
         benchmark.compare_with_reference(rows, [], 0.15)
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("agent", ["sac", "ppo"])
+def test_a_training_is_measured(train_cfg, agent: str) -> None:
+    cfg = train_cfg(learning_starts=64, replay_ratio=1 / 8)
+    if agent == "ppo":
+        cfg = ppo_cfg()
+    env = LinearQuadraticEnv(16)
+    env.cfg.compute_final_obs = True  # SAC asks for it, PPO does not
+    result = measure_training(Runner(env, cfg, log_dir=None, device="cpu"), 0.3)
+    assert result["kept"] == pytest.approx(result["training_per_second"] / result["simulation_per_second"]) and (
+        0.0 < result["kept"] < 1.0
+    )
+    phases = [result[name] for name in ("simulate", "act", "store", "learn")]
+    assert min(phases) > 0.0 and 0.5 < sum(phases) <= 1.0
+    assert (result["updates_per_second"] > 0.0) == (agent == "sac") and result["memory_gib"] > 0.1
 
 
 @pytest.mark.parametrize("learner", ["sbx", "sb3"])
@@ -97,6 +134,9 @@ def test_ratios_are_of_the_same_sizes() -> None:
     [
         (["--learner", "--learners", "eagre"], "unknown learner 'eagre'; nearest: eager"),
         (["--learner", "--reference", "nowhere.json"], "nowhere.json cannot be read"),
+        (["--training", "--reference", "nowhere.json"], "are for --learner"),
+        (["--training", "--agents", "sbx-sac"], "measures agents of rsl_rl"),
+        (["--learner", "--out", "/dev/null/result.json"], "could not be written"),
         (["--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
     ],
 )

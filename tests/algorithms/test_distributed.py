@@ -16,9 +16,11 @@ import torch.multiprocessing as mp
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import SAC
 from isaaclab_offpolicy.algorithms.update import ActorBatch, CriticBatch
+from isaaclab_offpolicy.cli.runner import ProgressLogger
 
 WORLD = 2
 BATCH = 16
+UPDATES = ("eager", "fused", "compiled")
 
 
 def make(cfg: dict[str, Any], world_size: int = WORLD) -> SAC:
@@ -57,7 +59,7 @@ def batches(seed: int) -> tuple[CriticBatch, ActorBatch]:
 
 def one_step(rank: int, cfg: dict[str, Any], folder: str) -> None:
     """The same weights on both ranks, and a batch for each."""
-    for update in ("eager", "compiled"):
+    for update in UPDATES:
         cfg["algorithm"]["update"] = update
         torch.manual_seed(5)
         sac = make(
@@ -75,6 +77,10 @@ def work(rank: int, train_cfg: dict[str, Any], step_cfg: dict[str, Any], folder:
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/group", rank=rank, world_size=WORLD)
+    for first, second in ((True, False), (False, True)):
+        clock = ProgressLogger(None, {"algorithm": {}}, {}, 8, True, WORLD, rank, "cpu")
+        clock.deadline = 0.0 if (first, second)[rank] else 10.0
+        assert clock.time_is_over(5.0) == first, "the first rank's clock counts for both"
     train(rank, train_cfg, folder)
     one_step(rank, step_cfg, folder)
     torch.distributed.destroy_process_group()
@@ -112,7 +118,7 @@ def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
         sac.updater.critic_step(critic_batch)
         sac.updater.actor_step(actor_batch)
     expected = sac.save()
-    for update in ("eager", "compiled"):
+    for update in UPDATES:
         left, right = (torch.load(folder / f"{update}{rank}.pt", weights_only=True) for rank in range(WORLD))
         assert left.pop("action_bounds") == right.pop("action_bounds")
         torch.testing.assert_close(left, right, rtol=0, atol=0)

@@ -397,8 +397,11 @@ def train_linear(make_sac, steps: int, env: LinearQuadraticEnv | None = None, **
 
 @pytest.mark.parametrize(
     "algorithm",
-    [{}, {"overlap": True}, {"overlap": True, "learner_threads": 1}, {"replay_device": "cpu", "overlap": True}],
-)
+    [
+        {}, {"overlap": True}, {"overlap": True, "update": "fused"}, {"overlap": True, "learner_threads": 1},
+        {"replay_device": "cpu", "overlap": True},
+    ],
+)  # fmt: skip
 def test_two_runs_with_one_seed_are_the_same_to_the_bit(make_sac, algorithm: dict) -> None:
     left, right = (train_linear(make_sac, 60, **algorithm).save() for _ in range(2))
     assert left["num_updates"] > 100

@@ -145,6 +145,8 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
 
 
 def test_networks_that_the_kernels_do_not_know(make_sac, train_cfg) -> None:
+    with pytest.raises(ValueError, match="a network without hidden layers"):
+        learner(make_sac, train_cfg, "fused", {"hidden_dims": []})
     with pytest.raises(ValueError, match="ELU, ReLU, Tanh, Identity, not GELU"):
         learner(make_sac, train_cfg, "fused", {"activation": "gelu"})
 
@@ -187,12 +189,35 @@ def test_half_precision_stays_close(make_sac, train_cfg, update: str) -> None:
     assert not torch.equal(*metrics)
     torch.testing.assert_close(*metrics, rtol=0.03, atol=0.02)
     assert all(p.dtype == torch.float32 for p in (*half.critic_parameters, *half.actor_parameters))
+    # weights that come from elsewhere are followed, in the copies in half precision, too
+    with torch.no_grad():
+        for sac in (full, half):
+            for parameter in (*sac.critic_parameters, *sac.target_parameters, *sac.actor_parameters):
+                parameter.mul_(3.0)
+    metrics = [torch.cat([sac.updater.critic_step(critic_batch), sac.updater.actor_step(actor_batch)])
+               for sac in (full, half)]  # fmt: skip
+    torch.testing.assert_close(*metrics, rtol=0.05, atol=0.1)
     # after many steps on a fixed problem both have learned the same
     for sac in (full, half):
         for batch, _ in batches(8) * 40:
             last = sac.updater.critic_step(batch._replace(discount=torch.zeros(BATCH)))
         metrics[sac is half] = last
     assert float(metrics[1][2]) == pytest.approx(float(metrics[0][2]), rel=0.2, abs=0.02)
+
+
+def test_the_policy_that_acts_follows_the_one_that_learns(make_sac, train_cfg) -> None:
+    sac = learner(make_sac, train_cfg, "fused")
+    policy = sac.updater.inference(sac.actor.mlp)
+    with torch.inference_mode():  # as the runner acts
+        obs = torch.randn(5, 2)
+        before = policy(obs).clone()
+    for critic_batch, actor_batch in batches(3):
+        sac.updater.critic_step(critic_batch)
+        sac.updater.actor_step(actor_batch)
+    assert not torch.equal(policy(obs), before)
+    for rows in (obs, torch.randn(9, 2), obs):
+        with torch.no_grad():
+            torch.testing.assert_close(policy(rows), sac.actor.mlp(rows), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.gpu
@@ -207,6 +232,10 @@ def test_captured_updates_equal_plain_ones_after_100_steps(train_cfg) -> None:
         for critic_batch, actor_batch in batches(100):
             sac.updater.critic_step(CriticBatch(*(tensor.cuda() for tensor in critic_batch)))
             sac.updater.actor_step(ActorBatch(*(tensor.cuda() for tensor in actor_batch)))
+        policy = sac.updater.inference(sac.actor.mlp)
+        for rows in (7, 7, 7, 7, 3, 7):
+            obs = torch.randn(rows, 2, device="cuda")
+            torch.testing.assert_close(policy(obs), sac.actor.mlp(obs).detach(), rtol=1e-5, atol=1e-5)
         saved = sac.save()
         states.append([saved[f"{name}_state_dict"] for name in ("actor", "critic", "critic_target", "entropy_coef")])
     torch.testing.assert_close(*states, rtol=1e-4, atol=1e-5)

@@ -59,7 +59,7 @@ def test_the_time_limit_ends_with_a_checkpoint(runner, tmp_path: Path) -> None:
     with (tmp_path / "run" / "progress.csv").open() as file:
         *_, before, last = csv.DictReader(file)
     # Both are rounded to a millisecond: the one before may read as 1.5 too.
-    assert float(before["wall_time_s"]) <= 1.5 <= float(last["wall_time_s"]), "it ends with the first iteration after it"
+    assert float(before["wall_time_s"]) <= 1.5 <= float(last["wall_time_s"]), "it ends with the first one after it"
     assert f"model_{last['iteration']}.pt" in checkpoints(tmp_path / "run")
 
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import resource
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +20,7 @@ pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3TorchSacCfg
+from isaaclab_offpolicy.sbx.collection import StepReplayBuffer
 from isaaclab_offpolicy.sbx.models import build, columns_to_normalize, gradient_steps
 from isaaclab_offpolicy.sbx.vec_env import NormalizedVecEnv
 
@@ -145,3 +148,15 @@ def test_options_that_cannot_be_used() -> None:
     model = build(Sb3OffPolicyCfg(learning_rate_end=1e-5, learning_rate_end_fraction=0.5, buffer_size=100), env, "cpu")
     assert model.lr_schedule(1.0) == pytest.approx(4.4689909625712413e-4)
     assert model.lr_schedule(0.5) == pytest.approx(1e-5)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux, which tells a process's memory")
+def test_the_replay_buffer_has_its_memory_from_the_start() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    before = resident()
+    buffer = StepReplayBuffer(4_000_000, *(Numbers(0).observation_space, Numbers(0).action_space), n_envs=4)
+    size = buffer.observations.nbytes + buffer.next_observations.nbytes
+    assert size == 2 * 4_000_000 * 5 * 4 and resident() - before > 0.9 * size
+    assert not buffer.observations.any() and buffer.observations.flags.writeable

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from commands import kill_after, run, script, succeed
 
+from isaaclab_offpolicy.action_bounds import ActionBounds
+
 pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -78,6 +80,18 @@ def test_a_killed_training_is_resumed_evaluated_and_played(tmp_path: Path) -> No
         tmp_path,
     )  # fmt: skip
     assert np.isfinite(json.loads((tmp_path / "result.json").read_text())["return_mean"])
+    succeed(
+        [
+            *script("record_ppo_actions"), "--task", TASK, "--agent", "sbx-sac", "--checkpoint", "latest",
+            "--steps", "6", "--num_envs", "16", "--device", "cpu", "--out", "recorded.yaml", "--raw", "raw.npz",
+        ],
+        tmp_path,
+    )  # fmt: skip
+    recorded, policy = (ActionBounds.from_yaml(path) for path in (tmp_path / "recorded.yaml", second / "bounds.yaml"))
+    raw = np.load(tmp_path / "raw.npz")["actions"]
+    assert raw.shape == (6 * 16, 12) and len(np.unique(raw[:, 0])) > 80, "sampled, not held"
+    assert (raw >= np.array(policy.low) - 1e-5).all() and (raw <= np.array(policy.high) + 1e-5).all()
+    np.testing.assert_allclose([recorded.low, recorded.high], np.percentile(raw, [2.5, 97.5], axis=0), atol=0.1)
     succeed(
         [
             *script("play"), "--task", TASK, "--agent", "sbx-sac", "--num_envs", "2", "--device", "cpu", "--video",

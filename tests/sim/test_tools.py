@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from commands import REPOSITORY, succeed
 
+SHORT = "env.episode_length_s=4"
+
 
 def tool(name: str) -> list[str]:
     return [sys.executable, str(REPOSITORY / "scripts" / "tools" / f"{name}.py")]
@@ -19,10 +21,11 @@ def tool(name: str) -> list[str]:
 
 def test_survey_finds_the_noise_at_which_a_robot_falls(tmp_path: Path) -> None:
     task = "Isaac-Velocity-Flat-Unitree-A1-v0"
-    output = succeed([*tool("survey_noise"), "--task", task, "--std", "0", "3", "--num_envs", "16"], tmp_path)
+    output = succeed([*tool("survey_noise"), "--task", task, "--std", "0", "3", "--num_envs", "16", SHORT], tmp_path)
     still, thrown = (line.split() for line in output.splitlines()[-2:])
     assert (still[0], thrown[0]) == ("0.00", "3.00")
-    assert int(still[-2]) >= 75 and int(thrown[-2]) <= 25, "share without a fall [%]"
+    assert int(still[-4]) >= 75 and int(thrown[-4]) <= 25, "share without a fall [%]"
+    assert 0.22 < float(still[-2]) < 0.3 > float(thrown[-2]), "height of the base [m]"
     assert float(still[1]) > float(thrown[1])
 
 
@@ -43,7 +46,8 @@ def test_actuator_response_of_a_network_that_is_the_motor(ppo: str, tmp_path: Pa
     # A1 with Go1's motors: the joints have the same names
     task = ["--task", "Isaac-Velocity-Flat-Unitree-A1-v0", "--agent", "ppo"]
     output = succeed(
-        [*tool("actuator_response"), "go1", "network.pt", *task, "--checkpoint", ppo, "--episodes", "8"], tmp_path
+        [*tool("actuator_response"), "go1", "network.pt", *task, "--checkpoint", ppo, "--episodes", "8", SHORT],
+        tmp_path,
     )
     gains = re.findall(r"stiffness +([\d.]+) N·m/rad, damping +([\d.]+)", output)
     assert gains == [("20.0", "0.80")] * 2

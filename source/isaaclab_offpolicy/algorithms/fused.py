@@ -11,7 +11,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,13 @@ def kernels() -> ctypes.CDLL:
 
 def _build(source: Path) -> Path:
     """Compile a source file, or find what was compiled from it for this processor before."""
-    compiler = os.environ.get("CXX") or "g++"
+    compiler = shlex.split(os.environ.get("CXX") or "g++")
     try:
-        version = subprocess.run([compiler, "--version"], capture_output=True, check=True, stdin=subprocess.DEVNULL)
+        version = subprocess.run([*compiler, "--version"], capture_output=True, check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise RuntimeError(f"no C++ compiler: {compiler} does not run ({error}); install g++ or set CXX") from None
+        raise RuntimeError(
+            f"no C++ compiler: {shlex.join(compiler)} does not run ({error}); install g++ or set CXX"
+        ) from None
     key = hashlib.sha256()
     for part in (source.read_bytes(), " ".join(FLAGS).encode(), version.stdout, _processor()):
         key.update(part)
@@ -78,7 +80,7 @@ def _build(source: Path) -> Path:
     if not target.is_file():
         # beside and renamed: two processes may be at it
         temporary = target.with_name(f"{name}.{os.getpid()}")
-        command = [compiler, *FLAGS, str(source), "-o", str(temporary)]
+        command = [*compiler, *FLAGS, str(source), "-o", str(temporary)]
         result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if result.returncode:
             raise RuntimeError(f"the C++ compiler failed: {result.stderr.strip() or shlex.join(command)}")
@@ -188,6 +190,20 @@ class FusedUpdate(Update):
                 self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), temperature, clip=False)
         return torch.stack([loss, -log_prob.mean(), temperature.detach()])
 
+    def inference(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        """As :meth:`Update.inference`; in float32, whatever the precision of the gradient steps."""
+        layers, activation = _split(network)
+        # memory of its own: a thread may learn meanwhile
+        hidden, last = _Stack([_Layer.of_linear(layer, False) for layer in layers[:-1]], activation), layers[-1]
+
+        @torch.inference_mode(False)
+        @torch.no_grad()
+        def evaluate(obs: torch.Tensor) -> torch.Tensor:
+            hidden.forward(obs, keep=False)
+            return torch.addmm(last.bias, hidden.features(), last.weight.t()).view(len(obs), 2, -1)
+
+        return evaluate
+
     def _actor_output(self, obs: torch.Tensor, keep: bool) -> torch.Tensor:
         """Mean and logarithm of the standard deviation, shape [B, 2, A]."""
         self._actor_net.forward(obs, keep)
@@ -260,6 +276,8 @@ class _Stack:
         if type(activation) not in ACTIVATIONS or getattr(activation, "alpha", 1.0) != 1.0:
             known = ", ".join(kind.__name__ for kind in ACTIVATIONS)
             raise UnsupportedError(f"the kernels have {known}, not {activation}")
+        if not layers:
+            raise UnsupportedError("a network without hidden layers")
         self.layers = list(layers)
         self._activation = ACTIVATIONS[type(activation)]
         self._last_weight, self._last_bias = last_weight, last_bias

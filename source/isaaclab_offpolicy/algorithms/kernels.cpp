@@ -61,7 +61,7 @@ inline float exp_(float x) {
 template <int A>
 inline float activate(float x) {
   if (A == ELU) return x > 0.0f ? x : exp_(x) - 1.0f;
-  if (A == RELU) return x > 0.0f ? x : 0.0f;
+  if (A == RELU) return x < 0.0f ? 0.0f : x;  // NaN stays NaN
   if (A == TANH) return 1.0f - 2.0f / (exp_(2.0f * x) + 1.0f);
   return x;
 }

@@ -82,7 +82,7 @@ class SAC:
         precision: Precision of the learner's matrix products, one of :data:`~.update.PRECISIONS`.
         overlap: Whether gradient steps run in a thread of their own while the environment steps. The policy that acts
             is then that of the round of learning before; when a round ends is fixed, so that nothing depends on how
-            fast the thread is.
+            fast the thread is. As long as programs are still compiled or captured the environment waits for them.
         learner_threads: Processor threads of that thread; None leaves torch's number.
         prefetch: Whether the next round's transitions are gathered in a thread; see :class:`~.replay_buffer.Prefetch`.
         noise_scale: Factors on the policy's standard deviation with which the first and the last environment explore;
@@ -216,6 +216,7 @@ class SAC:
             threads = learner_threads or torch.get_num_threads()
             self._learner = ThreadPoolExecutor(1, "learner", torch.set_num_threads, (threads,))
             self._acting = copy.deepcopy(self.actor.mlp).requires_grad_(False)
+        self._policy = self.updater.inference(self._acting)
         self._last_report = (time.perf_counter(), 0, 0)
 
     # -- the runner's interface
@@ -283,7 +284,7 @@ class SAC:
         if self.num_timesteps < self._uniform_until:
             self._unit_action = torch.rand_like(noise) * 2.0 - 1.0
         else:
-            self.distribution.update(self._acting(self.actor.get_latent(obs)))
+            self.distribution.update(self._policy(self.actor.get_latent(obs)))
             mean, std = self.distribution.params
             self._unit_action = torch.tanh(torch.addcmul(mean, std, noise))
             self.saturation.add(self._unit_action)
@@ -342,6 +343,8 @@ class SAC:
         """
         self._finish_learning()
         metrics = self._metrics.pop()
+        if self.entropy_optimizer is None:
+            metrics.pop("temperature", None)  # nothing is learned
         bad = [name for name, value in metrics.items() if value != value or abs(value) == float("inf")]
         if bad:
             raise NonFiniteError(f"learning diverged: {', '.join(bad)} not finite after {self.num_updates} updates")
@@ -471,6 +474,7 @@ class SAC:
             if self.entropy_optimizer is not None and "entropy_optimizer_state_dict" in loaded_dict:
                 self.entropy_optimizer.load_state_dict(loaded_dict["entropy_optimizer_state_dict"])
             self.learning_rate = self.critic_optimizer.param_groups[0]["lr"]
+            self.updater.forget()
         if load_cfg.get("iteration"):
             self.num_timesteps = loaded_dict["num_timesteps"]
             self.num_updates = loaded_dict["num_updates"]
@@ -492,6 +496,8 @@ class SAC:
             self._run(batches, updates_actor)
         else:
             self._learning = self._learner.submit(self._run, batches, updates_actor)
+            if not self.updater.prepared:
+                self._finish_learning()
 
     def _finish_learning(self) -> None:
         """Wait for the gradient steps that run beside the environment; from now on their policy acts."""

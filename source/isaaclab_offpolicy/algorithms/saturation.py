@@ -37,8 +37,10 @@ class SaturationMonitor:
 
     def add(self, unit_action: torch.Tensor) -> None:
         """Count actions in [-1, 1], shape [N, A]."""
-        self._counts[0] += (unit_action < -SATURATED).sum(dim=0)
-        self._counts[1] += (unit_action > SATURATED).sum(dim=0)
+        # as products with a vector of ones: many times faster on the CPU than to sum truth values along axis 0
+        ones = torch.ones(len(unit_action), device=unit_action.device)
+        self._counts[0] += ones @ (unit_action < -SATURATED).float()
+        self._counts[1] += ones @ (unit_action > SATURATED).float()
         self._samples += len(unit_action)
 
     def pop(self, bounds: ActionBounds) -> tuple[dict[str, float], list[str]]:

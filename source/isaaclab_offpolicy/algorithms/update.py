@@ -33,6 +33,9 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 UPDATES = ("auto", "eager", "fused", "compiled", "cuda-graph")
 """Ways to compute a gradient step; see :func:`make_update`."""
 
+CAPTURE_AFTER = 2
+"""Runs of a program before it is captured as a CUDA graph."""
+
 COMPILE_AFTER = 1000
 """Gradient steps after which ``"auto"`` compiles a :class:`CompiledUpdate`, which takes 15 to 45 s."""
 
@@ -167,6 +170,30 @@ class Update:
             self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), temperature, clip=False)
         return torch.stack([loss, -log_prob.mean(), temperature]).detach()
 
+    @property
+    def prepared(self) -> bool:
+        """Whether nothing is left to compile or to capture.
+
+        Until then no other thread may draw random numbers or use the device: torch's compiler puts random generators
+        back to where they were, and a capture forbids them.
+        """
+        return True
+
+    def forget(self) -> None:
+        """Note that the optimizers' state was replaced, as by a checkpoint."""
+
+    def inference(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The fastest form of an actor's network for acting in all environments.
+
+        Args:
+            network: The learner's actor, or a copy of it. Its weights may change in place later on.
+
+        Returns:
+            A function from normalised observations [N, D] to the network's output. What it gave is valid until the
+            next call, and has no gradients.
+        """
+        return network
+
     # -- the losses, which both forms share
 
     def cast(self) -> AbstractContextManager[Any]:
@@ -267,6 +294,16 @@ class CompiledUpdate(Update):
             )
         }
         self._learning_rates: dict[int, torch.Tensor] = {}
+        self._runs: Counter[type] = Counter()
+
+    @property
+    def prepared(self) -> bool:
+        """As :attr:`Update.prepared`: both programs have run, and CUDA graphs have been captured."""
+        return not self.compiles or min(self._runs[CriticBatch], self._runs[ActorBatch]) > CAPTURE_AFTER
+
+    def forget(self) -> None:
+        """As :meth:`Update.forget`."""
+        self._runs.clear()
 
     @torch.no_grad()
     def critic_step(self, batch: CriticBatch) -> torch.Tensor:
@@ -288,7 +325,9 @@ class CompiledUpdate(Update):
         """Run a program, or its plain form where it is not compiled. A program that fails to compile has not run."""
         if self._plain_steps < 0 and self.compiles:
             try:
-                return program(*arguments)
+                result = program(*arguments)
+                self._runs[type(batch)] += 1
+                return result
             except Exception as error:
                 if not self._fall_back or not _is_of_the_compiler(error):
                     raise
@@ -417,8 +456,8 @@ class CompiledUpdate(Update):
 class CudaGraphUpdate(CompiledUpdate):
     """The compiled programs, captured as CUDA graphs: the host launches a gradient step at once.
 
-    The first two of either program run as they are, which compiles them and warms the libraries up; the third is
-    captured.
+    The first :data:`CAPTURE_AFTER` runs of either program are as they are, which compiles them and warms the libraries
+    up; the next one is captured.
 
     Args:
         *args: As for :class:`CompiledUpdate`.
@@ -439,7 +478,7 @@ class CudaGraphUpdate(CompiledUpdate):
         # a checkpoint brings other tensors for the optimizers' state, which need a graph of their own
         key = (type(batch), batch[0].shape, arguments[1].first[0].data_ptr())
         self._calls[key] += 1
-        if self._calls[key] <= 2:
+        if self._calls[key] <= CAPTURE_AFTER:
             return super()._run(program, arguments, plain, batch)
         if key not in self._graphs:
             try:
@@ -451,7 +490,46 @@ class CudaGraphUpdate(CompiledUpdate):
                 print(f"[WARNING] gradient steps are launched kernel by kernel: {reason}", file=sys.stderr)
                 self._captures = False
                 return super()._run(program, arguments, plain, batch)
+        self._runs[type(batch)] += 1
         return self._graphs[key](batch)
+
+    def inference(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+        """As :meth:`Update.inference`."""
+        return _CapturedNetwork(network, self._fall_back)
+
+
+class _Observations(NamedTuple):
+    """What a network is evaluated on."""
+
+    obs: torch.Tensor
+
+
+class _CapturedNetwork:
+    """A network's evaluation as a CUDA graph; plain for the first times and for another number of rows."""
+
+    def __init__(self, network: nn.Module, fall_back: bool) -> None:
+        self._network, self._fall_back, self._captures = network, fall_back, True
+        self._calls: Counter[torch.Size] = Counter()
+        self._graph: _Graph | None = None
+        self._shape: torch.Size | None = None
+
+    # the runner acts in inference mode, whose tensors could not be written to outside of it
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def __call__(self, obs: torch.Tensor) -> torch.Tensor:
+        self._calls[obs.shape] += 1
+        if self._captures and self._graph is None and self._calls[obs.shape] > CAPTURE_AFTER:
+            try:
+                self._graph = _Graph(lambda batch: self._network(batch.obs), (_Observations(obs),))
+                self._shape = obs.shape
+            except RuntimeError as error:
+                if not self._fall_back:
+                    raise
+                print(f"[WARNING] the policy is not captured: {str(error).splitlines()[0]}", file=sys.stderr)
+                self._captures = False
+        if self._graph is None or obs.shape != self._shape:
+            return self._network(obs)
+        return self._graph(_Observations(obs))
 
 
 class _Graph:
@@ -463,9 +541,17 @@ class _Graph:
         self._arguments = arguments[:-1]  # the graph reads and writes them: they must outlive it
         self._device = batch[0].device
         self._graph = torch.cuda.CUDAGraph()
-        # other threads, of the simulation or the replay, may use the device meanwhile
-        with torch.cuda.device(self._device), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._output = program(*self._arguments, self._inputs)
+        stream = torch.cuda.current_stream(self._device)
+        try:
+            # other threads, of the simulation or the replay, may use the device meanwhile
+            with torch.cuda.device(self._device), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+                self._output = program(*self._arguments, self._inputs)
+        except RuntimeError:
+            # a capture that fails at its end leaves its stream, and a generator that believes it is captured
+            torch.cuda.set_stream(stream)
+            generator = torch.cuda.default_generators[stream.device.index]
+            generator.graphsafe_set_state(generator.clone_state())
+            raise
 
     def __call__(self, batch: Any) -> torch.Tensor:
         with torch.cuda.device(self._device):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import operator
 import os
 import platform
 import shlex
+import statistics
 import subprocess
 import sys
 import time
@@ -20,7 +22,16 @@ from typing import Any
 
 from isaaclab_offpolicy.engine import default_engine
 
-from .arguments import CliError, check_device, check_task_and_agent, engine_overrides, is_sb3, one_of, positive_int
+from .arguments import (
+    CliError,
+    check_agent_overrides,
+    check_device,
+    check_task_and_agent,
+    engine_overrides,
+    is_sb3,
+    one_of,
+    positive_int,
+)
 from .runner import package_versions
 from .simulation import collect_garbage_rarely
 
@@ -32,6 +43,16 @@ LEARNERS = (
     "sb3",
 )  # fmt: skip
 """Learners that can be measured: this package's gradient steps, and the SAC of the two libraries."""
+
+PARTS = {
+    "actuators": ("action_manager.apply_action", "scene.write_data_to_sim"),
+    "physics": ("sim.step",),
+    "sensors": ("scene.update",),
+    "observations": ("observation_manager.compute",),
+    "rewards": ("reward_manager.compute", "termination_manager.compute"),
+    "resets": ("_reset_idx",),
+}
+"""Parts of a step of the environment, by what Isaac Lab calls in it."""
 
 SWEEPS = {"num_envs": "environments", "batch_size": "batch size", "width": "network width", "obs_dim": "observations"}
 """What a learner's cost may be plotted against."""
@@ -62,12 +83,26 @@ def parser() -> argparse.ArgumentParser:
         help="What Stable-Baselines3's collection of experience costs beside simulation and policy, stock and in this"
         " package.",
     )
+    what.add_argument(
+        "--training",
+        dest="what",
+        action="store_const",
+        const="training",
+        help="A training: environment steps per second without and with learning, where the time goes, and memory.",
+    )
     result.set_defaults(what="simulation")
     result.add_argument("--task", nargs="+", default=["Isaac-Velocity-Flat-Unitree-A1-v0"], help="Tasks to simulate.")
     result.add_argument("--engines", nargs="+", help="Engines; default the device's own.")
     result.add_argument("--num_envs", nargs="+", type=positive_int, default=[256], help="Numbers of environments.")
     result.add_argument("--device", help="cpu or cuda:N; found when not given.")
     result.add_argument("--seconds", type=float, default=8.0, help="Time of a measurement; default 8.")
+    result.add_argument(
+        "--rounds", type=positive_int, default=1,
+        help="Repetitions of all measurements, one after the other, of which medians are reported, so that all meet"
+        " the same drift of the machine's speed; default 1.",
+    )  # fmt: skip
+    result.add_argument("--agents", nargs="+", default=["sac"], help="With --training: agents; default sac.")
+    result.add_argument("--override", nargs="+", default=[], help="With --training: overrides.")
     learner = result.add_argument_group("with --learner")
     learner.add_argument("--learners", nargs="+", default=["fused", "sbx"], help=f"Of {', '.join(LEARNERS)}.")
     learner.add_argument("--preset", choices=["sac", "sac-cpu"], default="sac", help="Hyperparameters; default sac.")
@@ -99,53 +134,104 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     device = check_device(args.device)
     jobs, columns = _learner_jobs(args, device) if args.what == "learner" else _simulation_jobs(args, device)
+    if args.what != "learner" and (args.plot or args.reference):
+        raise CliError("--plot and --reference are for --learner")
     reference = _read_reference(args.reference) if args.reference else None
     names = ["learner"] if args.what == "learner" else ["engine", "num_envs"]
     names += [name for name in jobs[0] if name not in names and len({str(job[name]) for job in jobs}) > 1]
     widths = {name: max(len(name), *(len(str(job[name])) for job in jobs)) + 2 for name in names}
     print("".join(f"{name:<{widths[name]}}" for name in names) + "".join(f"{column:>17}" for column in columns))
-    rows = []
-    for job in jobs:
-        row = {**job, **_in_process(job)}
-        rows.append(row)
-        cells = "".join(
-            f"{row[key]:>17.{0 if 'second' in key else 2}f}" if key in row else f"{'-':>17}" for key in columns.values()
-        )
-        print("".join(f"{job[name]!s:<{widths[name]}}" for name in names) + cells, flush=True)
+    rows: list[dict[str, Any]] = []
+    rounds: list[list[dict[str, float]]] = [[] for _ in jobs]
     if args.out:
-        report = {
-            "command": shlex.join(["scripts/benchmark.py", *arguments]),
-            "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-            "versions": package_versions(),
-            "rows": rows,
-        }
-        try:
-            args.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise CliError(f"{args.out} could not be written: {error.strerror}") from None
+        _write_report(args.out, arguments, rows)
+    for _ in range(args.rounds):
+        for job, results in zip(jobs, rounds, strict=True):
+            results.append(_in_process(job))
+            if len(results) == args.rounds:
+                print(_line(job, names, widths, results, columns), flush=True)
+            rows = [
+                {**job, **_medians(results), **({"rounds": results} if args.rounds > 1 else {})}
+                for job, results in zip(jobs, rounds, strict=True)
+                if results
+            ]
+            if args.out:
+                _write_report(args.out, arguments, rows)  # each time: a later measurement may fail
     if args.plot:
         plot(rows, args.plot)
     if reference is not None:
         compare_with_reference(rows, reference, args.tolerance)
 
 
+def _write_report(path: Path, arguments: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what was measured so far.
+
+    Raises:
+        CliError: If it cannot be written.
+    """
+    report = {
+        "command": shlex.join(["scripts/benchmark.py", *arguments]),
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "versions": package_versions(),
+        "rows": list(rows),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{path} could not be written: {error.strerror}") from None
+
+
+def _medians(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The median of each number over several results."""
+    return {key: statistics.median(result[key] for result in results) for key in results[0]}
+
+
+def _line(
+    job: Mapping[str, Any],
+    names: Sequence[str],
+    widths: Mapping[str, int],
+    results: Sequence[Mapping[str, float]],
+    columns: Mapping[str, str],
+) -> str:
+    """A line of the table."""
+    row = _medians(results)
+    cells = [
+        f"{row[key]:>17.{0 if 'second' in key else 2}f}" if key in row else f"{'-':>17}" for key in columns.values()
+    ]
+    return "".join([*(f"{job[name]!s:<{widths[name]}}" for name in names), *cells])
+
+
 def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Measurements with a simulation, and the columns of their table."""
     engines = args.engines or [default_engine(device)]
+    agents = args.agents if args.what == "training" else ["ppo"]
     for task in args.task:
-        check_task_and_agent(task, "ppo")
+        for agent in agents:
+            key = check_task_and_agent(task, agent)
+            if args.what == "training" and is_sb3(key):
+                raise CliError(f"--training measures agents of rsl_rl; '{agent}' is one of another library")
+            check_agent_overrides(task, key, args.override)
         for engine in engines:
             engine_overrides(task, device, [f"physics={engine}"])
-    if args.what == "collection":
-        is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
-        columns = {"stock [ms]": "stock_ms", "ours [ms]": "ours_ms", "simulation [ms]": "simulation_ms"}
-    else:
-        columns = {"steps/s": "steps_per_second", "cores": "cores", "scene [s]": "scene_s"}
     jobs = [
         {"what": args.what, "task": task, "engine": engine, "num_envs": num_envs, "device": device,
          "seconds": args.seconds}
         for task, engine, num_envs in itertools.product(args.task, engines, args.num_envs)
     ]  # fmt: skip
+    if args.what == "training":
+        columns = {
+            "steps/s": "training_per_second", "simulation only": "simulation_per_second", "kept": "kept",
+            "simulate": "simulate", "act": "act", "store": "store", "learn": "learn", "updates/s": "updates_per_second",
+            "memory [GiB]": "memory_gib",
+        }  # fmt: skip
+        jobs = [{**job, "agent": agent, "overrides": args.override} for job in jobs for agent in agents]
+    elif args.what == "collection":
+        is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
+        columns = {"stock [ms]": "stock_ms", "ours [ms]": "ours_ms", "simulation [ms]": "simulation_ms"}
+    else:
+        columns = {"steps/s": "steps_per_second", "cores": "cores", "scene [s]": "scene_s"}
+        columns |= {name: name for name in (*PARTS, "rest")}
     return jobs, columns
 
 
@@ -165,7 +251,9 @@ def _learner_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str,
     ]  # fmt: skip
     columns = {
         "updates/s": "updates_per_second", "update [ms]": "update_ms", "products [ms]": "products_ms",
-        "share": "share", "sample [ms]": "sample_ms", "critic [ms]": "critic_ms", "actor [ms]": "actor_ms",
+        "share": "share", "GFLOP/s": "gflops", "sample [ms]": "sample_ms", "critic [ms]": "critic_ms",
+        "actor [ms]": "actor_ms", "act [ms]": "act_ms", "insert [GB/s]": "insert_gb_s", "gather [GB/s]": "gather_gb_s",
+        "copy [GB/s]": "copy_gb_s",
     }  # fmt: skip
     return jobs, columns
 
@@ -190,13 +278,16 @@ def measure_simulation(task: str, engine: str, num_envs: int, device: str, secon
 
     Returns:
         ``steps_per_second`` over all environments, processor ``cores`` in use, and the time ``scene_s`` [s] that
-        building the scene took.
+        building the scene took; of a second measurement, in which each of :data:`PARTS` is waited for, their shares of
+        the time, and the ``rest``.
     """
     import gymnasium as gym
     import torch
 
     from isaaclab.app import launch_simulation
     from isaaclab_tasks.utils import parse_env_cfg
+
+    from isaaclab_offpolicy.algorithms.benchmark import Stopwatch
 
     check_task_and_agent(task, "ppo")
     cfg = parse_env_cfg(task, device=device, num_envs=num_envs, overrides=[f"physics={engine}"])
@@ -226,6 +317,18 @@ def measure_simulation(task: str, engine: str, num_envs: int, device: str, secon
             "cores": (time.process_time() - processor) / elapsed,
             "scene_s": scene,
         }
+        parts = {name: Stopwatch() for name in PARTS}
+        for name, functions in PARTS.items():
+            for function in functions:
+                path, _, attribute = function.rpartition(".")
+                owner = operator.attrgetter(path)(env.unwrapped) if path else env.unwrapped
+                setattr(owner, attribute, parts[name].around(getattr(owner, attribute)))
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds / 2:
+            step()
+        elapsed = time.perf_counter() - start
+        result |= {name: part.seconds / elapsed for name, part in parts.items()}
+        result["rest"] = 1.0 - sum(result[name] for name in PARTS)
         env.close()
     return result
 
@@ -252,6 +355,36 @@ def measure_collection(task: str, engine: str, num_envs: int, device: str, secon
         result = benchmark.measure_collection(env, agent_cfg, round(10 * seconds))  # type: ignore[arg-type]
         env.close()
     return result
+
+
+def measure_training(
+    task: str, engine: str, num_envs: int, device: str, seconds: float, agent: str, overrides: Sequence[str]
+) -> dict[str, float]:
+    """Measure the training of an agent of rsl_rl, with a replay buffer that holds the last thousand vector steps.
+
+    Returns:
+        What :func:`isaaclab_offpolicy.algorithms.benchmark.measure_training` gives.
+    """
+    from isaaclab_offpolicy.algorithms import benchmark
+
+    from .runner import create_runner
+    from .simulation import running_task
+
+    key = check_task_and_agent(task, agent)
+    with running_task(task, key, num_envs, device, 1, [f"physics={engine}", *overrides]) as (env, agent_cfg):
+        algorithm = agent_cfg.algorithm
+        if hasattr(algorithm, "learning_starts"):
+            given = {item.partition("=")[0] for item in overrides}
+            for name, value in {
+                "learning_starts": 4 * num_envs,
+                "actor_learning_starts": 0,
+                "buffer_size": min(algorithm.buffer_size, 1000 * num_envs),
+                # at once, not after a thousand gradient steps
+                "update": "cuda-graph" if device != "cpu" and algorithm.update == "auto" else algorithm.update,
+            }.items():
+                if f"agent.algorithm.{name}" not in given:
+                    setattr(algorithm, name, value)
+        return benchmark.measure_training(create_runner(env, agent_cfg), seconds)
 
 
 def measure_learner(
@@ -315,6 +448,7 @@ def measure_learner(
 MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {
     "simulation": measure_simulation,
     "collection": measure_collection,
+    "training": measure_training,
     "learner": measure_learner,
 }
 """What a process of its own measures, by name."""
@@ -352,7 +486,8 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 def _read_reference(path: Path) -> list[dict[str, Any]]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["rows"]
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        return [row for row in rows if row["what"] == "learner"]
     except OSError as error:
         raise CliError(f"reference {path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):

@@ -85,7 +85,18 @@ class ProgressTable:
 
 
 class ProgressLogger(Logger):
-    """rsl_rl's logger, which also writes ``progress.csv`` and keeps the time limit."""
+    """rsl_rl's logger, which also writes ``progress.csv`` and keeps the time limit.
+
+    Args:
+        log_dir: The run's folder; without one nothing is logged.
+        cfg: rsl_rl's configuration.
+        env_cfg: The environment's.
+        num_envs: Number of environments of this process.
+        is_distributed: Whether several processes learn together.
+        gpu_world_size: Their number.
+        gpu_global_rank: Which of them this is.
+        device: Device of the learner.
+    """
 
     deadline: float | None = None
     """Time of :func:`time.perf_counter` at which the training ends."""
@@ -93,8 +104,19 @@ class ProgressLogger(Logger):
     start: float = 0.0
     """Time at which it began."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        log_dir: str | None,
+        cfg: dict,
+        env_cfg: Any,
+        num_envs: int,
+        is_distributed: bool,
+        gpu_world_size: int,
+        gpu_global_rank: int,
+        device: str,
+    ) -> None:
+        super().__init__(log_dir, cfg, env_cfg, num_envs, is_distributed, gpu_world_size, gpu_global_rank, device)
+        self.is_distributed = is_distributed
         self._table: ProgressTable | None = None
 
     def log(
@@ -128,8 +150,21 @@ class ProgressLogger(Logger):
             if self._table is None:
                 self._table = ProgressTable(Path(str(self.log_dir)) / "progress.csv")
             self._table.append(row)
-        if self.deadline is not None and now >= self.deadline:
+        if self.time_is_over(now):
             raise TimeLimitReached
+
+    def time_is_over(self, now: float) -> bool:
+        """Whether the deadline has passed at ``now`` [s of :func:`time.perf_counter`].
+
+        Where several processes learn together the first one's clock counts for all: one that stopped alone would leave
+        the others waiting for its gradients.
+        """
+        over = self.deadline is not None and now >= self.deadline
+        if not self.is_distributed:
+            return over
+        flag = torch.tensor(float(over), device=self.device)
+        torch.distributed.broadcast(flag, src=0)
+        return bool(flag)
 
 
 class Runner(OnPolicyRunner):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -23,7 +22,7 @@ from isaaclab_rl.sb3 import Sb3VecEnvWrapper
 
 import sbx
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
-from isaaclab_offpolicy.algorithms.benchmark import median_time
+from isaaclab_offpolicy.algorithms.benchmark import Stopwatch, median_time
 
 from .cfg import Sb3OffPolicyCfg
 from .environment import make_vec_env
@@ -31,26 +30,6 @@ from .models import build
 
 WARM_UP = 5
 """Vector steps before the clock starts."""
-
-
-class Stopwatch:
-    """Sums the time spent in functions."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, timed."""
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            result = function(*args, **kwargs)
-            if torch.cuda.is_initialized():
-                torch.cuda.synchronize()
-            self.seconds += time.perf_counter() - start
-            return result
-
-        return timed
 
 
 def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, float]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,30 @@ def base_env(env: VecEnv) -> OffPolicyVecEnv:
     return env
 
 
+def resident_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Zeros in memory that is there from the start.
+
+    ``np.zeros`` gets its memory page by page when it is first written to, which takes 40 times as long as the writing;
+    and memory that does not suffice is noticed after hours.
+    """
+    result = np.empty(shape, dtype)
+    result.fill(0)
+    return result
+
+
 class StepReplayBuffer(NStepReplayBuffer):
-    """Stable-Baselines3's n-step replay buffer, filled with arrays of a vector step."""
+    """Stable-Baselines3's n-step replay buffer, filled with arrays of a vector step.
+
+    Args:
+        *args: As for Stable-Baselines3's.
+        **kwargs: As for Stable-Baselines3's.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
+            lazy: np.ndarray = getattr(self, name)
+            setattr(self, name, resident_zeros(lazy.shape, lazy.dtype))
 
     def add_step(
         self,
@@ -39,19 +62,25 @@ class StepReplayBuffer(NStepReplayBuffer):
         reward: np.ndarray,
         done: np.ndarray,
         timeout: np.ndarray,
+        ended: np.ndarray,
+        final_obs: np.ndarray | None,
     ) -> None:
         """Store one vector step.
 
         Args:
             obs: Observations, shape [N, D].
-            next_obs: Observations after the step, the true last ones where an episode ended, shape [N, D].
+            next_obs: Observations after the step, the first ones of the next episode where one ended, shape [N, D].
             action: Actions scaled to [-1, 1], shape [N, A].
             reward: Rewards, shape [N].
             done: Whether the episode ended, shape [N].
             timeout: Whether it was cut off, shape [N].
+            ended: Environments in which it ended, shape [E].
+            final_obs: Their true last observations, shape [E, D].
         """
         pos = self.pos
         self.observations[pos], self.next_observations[pos] = obs, next_obs
+        if len(ended):
+            self.next_observations[pos, ended] = final_obs
         self.actions[pos], self.rewards[pos] = action, reward
         self.dones[pos], self.timeouts[pos] = done, timeout
         self.pos += 1
@@ -73,6 +102,10 @@ class StepReplayBuffer(NStepReplayBuffer):
         return super()._get_samples(batch_inds, env)
 
 
+COUNT_TOGETHER = 16
+"""Vector steps whose actions are counted together."""
+
+
 class VectorCollection:
     """Mixin for off-policy algorithms of Stable-Baselines3 and SBX: first in the list of bases."""
 
@@ -82,13 +115,27 @@ class VectorCollection:
     @property
     def saturation(self) -> SaturationMonitor:
         """How often each joint's action is at a bound."""
-        if not hasattr(self, "_saturation"):
-            this: Any = self
-            self._saturation = SaturationMonitor(this.action_space.shape[0])
+        self._count()
         return self._saturation
 
+    @cached_property
+    def _saturation(self) -> SaturationMonitor:
+        this: Any = self
+        return SaturationMonitor(this.action_space.shape[0])
+
+    @cached_property
+    def _uncounted(self) -> list[np.ndarray]:
+        """Actions of the last steps."""
+        return []
+
+    def _count(self) -> None:
+        """Count actions of several steps at once, since it is the calls that take the time."""
+        if self._uncounted:
+            self._saturation.add(torch.from_numpy(np.concatenate(self._uncounted)))
+            self._uncounted.clear()
+
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_saturation"]  # type: ignore[misc]
+        return [*super()._excluded_save_params(), "_saturation", "_uncounted"]  # type: ignore[misc]
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Learn, unless the replay buffer is still filled again."""
@@ -134,7 +181,9 @@ class VectorCollection:
             uniform = this.num_timesteps < learning_starts
             actions, buffer_actions = this._sample_action(learning_starts, action_noise, env.num_envs)
             if not uniform:
-                self.saturation.add(torch.from_numpy(buffer_actions))
+                self._uncounted.append(buffer_actions)
+                if len(self._uncounted) == COUNT_TOGETHER:
+                    self._count()
             new_obs, rewards, dones, infos = env.step(actions)
             this.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -143,14 +192,13 @@ class VectorCollection:
             # what is stored has not been normalised: statistics change, and are applied when sampling
             original: Any = new_obs if normalizer is None else normalizer.get_original_obs()
             last: Any = this._last_obs if normalizer is None else this._last_original_obs
-            next_obs = original
             if len(base.ended):
-                next_obs = original.copy()
-                next_obs[base.ended] = base.final_observations
                 this.ep_info_buffer.extend(infos[i]["episode"] for i in base.ended)
                 episodes += len(base.ended)
                 this._episode_num += len(base.ended)
-            replay_buffer.add_step(last, next_obs, buffer_actions, rewards, dones, base.timeouts)
+            replay_buffer.add_step(
+                last, original, buffer_actions, rewards, dones, base.timeouts, base.ended, base.final_observations
+            )
             this._last_obs = new_obs
             this._last_original_obs = original
             this._update_current_progress_remaining(this.num_timesteps, this._total_timesteps)

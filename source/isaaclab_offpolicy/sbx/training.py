@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -350,6 +350,7 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
         model.resume_learning_at = model.num_timesteps + refill
         print(f"[INFO] no replay buffer {path.name}: {refill} transitions are collected before learning")
         return
+    model.replay_buffer = cast(Any, None)  # two of them need not fit into memory
     try:
         model.load_replay_buffer(path)
     except (OSError, EOFError, AttributeError, AssertionError, pickle.UnpicklingError) as error:

@@ -55,8 +55,8 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and give observations [N, D], rewards [N], dones [N] and infos."""
         obs_dict, rew, terminated, truncated, extras = cast(Any, self.env).step(self._async_actions)
-        # own memory: on the CPU the arrays would share it with tensors that Isaac Lab may write to
-        obs = _to_numpy(obs_dict["policy"])
+        # on the CPU without a copy: Isaac Lab concatenates observations into new memory at each step
+        obs = obs_dict["policy"].detach().to("cpu", torch.float32).numpy()
         flags = torch.stack((terminated, truncated)).cpu().numpy()
         rewards = _to_numpy(rew)
         dones = flags[0] | flags[1]
@@ -106,7 +106,8 @@ class AffineNormalizer:
         """Normalised observations, shape [..., D], as a new array."""
         result = obs * self.scale
         result += self.shift
-        return np.clip(result, -self._limit, self._limit, out=result)
+        np.minimum(result, self._limit, out=result)
+        return np.maximum(result, -self._limit, out=result)
 
 
 class NormalizedVecEnv(VecNormalize):
@@ -131,6 +132,7 @@ class NormalizedVecEnv(VecNormalize):
         self.columns = np.ones(dim, dtype=bool) if columns is None else np.asarray(columns, dtype=bool)
         if self.columns.shape != (dim,):
             raise ValueError(f"{self.columns.shape} columns for observations of {dim} entries")
+        self._scratch = np.empty((venv.num_envs, dim), dtype=np.float32)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -144,9 +146,11 @@ class NormalizedVecEnv(VecNormalize):
         self.old_obs, self.old_reward = obs, rewards
         if self.training:
             self._learn(obs)
-        if dones.any():
-            for i in dones.nonzero()[0]:
-                infos[i]["terminal_observation"] = self.normalize_obs(infos[i]["terminal_observation"])
+        ended = dones.nonzero()[0]
+        if len(ended):
+            last = self.normalize_obs(np.stack([infos[i]["terminal_observation"] for i in ended]))
+            for row, i in zip(last, ended, strict=True):
+                infos[i]["terminal_observation"] = row
         return self.normalize_obs(obs), rewards, dones, infos
 
     def reset(self) -> np.ndarray:
@@ -159,12 +163,15 @@ class NormalizedVecEnv(VecNormalize):
         return self.normalize_obs(obs)
 
     def _learn(self, obs: np.ndarray) -> None:
-        # batch moments in single precision about the running mean, which loses nothing that matters
-        rms = self.obs_rms
-        centered = obs - rms.mean.astype(np.float32)  # type: ignore[attr-defined]
-        mean = centered.mean(axis=0, dtype=np.float64)
-        var = np.einsum("nd,nd->d", centered, centered).astype(np.float64) / len(obs) - mean**2
-        rms.update_from_moments(rms.mean + mean, np.maximum(var, 0.0), len(obs))  # type: ignore[attr-defined]
+        # moments of the batch in single precision about the running mean, which loses nothing that matters; the sums
+        # over the environments as products with a vector of ones, which is many times faster than numpy's along axis 0
+        rms: Any = self.obs_rms
+        share = np.full(len(obs), 1.0 / len(obs), dtype=np.float32)
+        centered = np.subtract(obs, rms.mean.astype(np.float32), out=self._scratch)
+        mean = (share @ centered).astype(np.float64)
+        np.square(centered, out=centered)
+        var = (share @ centered).astype(np.float64) - mean**2
+        rms.update_from_moments(rms.mean + mean, np.maximum(var, 0.0), len(obs))
         self._refresh()
 
     def normalize_obs(self, obs: Any) -> Any:
@@ -203,5 +210,5 @@ class NormalizedVecEnv(VecNormalize):
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """A copy of a tensor."""
+    """A copy of a tensor to which Isaac Lab may write again."""
     return tensor.detach().to("cpu", torch.float32, copy=True).numpy()

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""In which constant pose does a robot collect most of its task's reward, and a box of actions around it.
+
+A default pose is not always a good one to start from: under its weight the robot may sink below the height that the
+task rewards, and where standing costs more than falling, a policy learns to fall. This searches the constant actions,
+left and right alike, with the cross-entropy method (Rubinstein 1999), prints how the best pose compares with the
+default one, and writes a bounds file: the targets' box of ``--radius`` around it. SAC starts in the middle of its box
+with ``agent.actor.distribution_cfg.init_at_zero=false``. Example::
+
+    scripts/tools/find_stance.py --task Isaac-Velocity-Flat-Unitree-Go2-v0 --radius 0.25 --out stance.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsError, action_bounds
+from isaaclab_offpolicy.action_bounds.environment import robot_mirror
+from isaaclab_offpolicy.cli.arguments import (
+    CliError,
+    check_device,
+    check_task_and_agent,
+    engine_overrides,
+    positive_int,
+)
+from isaaclab_offpolicy.cli.simulation import running_task
+from isaaclab_offpolicy.evaluation import velocity_tracking
+
+ELITE = 0.1
+"""Share of the poses from which the next generation is drawn."""
+
+KEPT = 0.3
+"""Share of the old spread in the new one, so that it does not close too soon."""
+
+
+def rewards_of(env: Any, actions: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hold actions from a reset on.
+
+    Args:
+        env: The wrapped environment with N environments.
+        actions: Constant actions [policy units], shape [N, A].
+        steps: Vector steps.
+
+    Returns:
+        Mean reward per step, whether the robot stayed up, and the mean height of its base [m], shape [N] each.
+    """
+    total, height = torch.zeros_like(actions[:, 0]), torch.zeros_like(actions[:, 0])
+    up = torch.ones_like(total, dtype=torch.bool)
+    measure = velocity_tracking(env.unwrapped)
+    with torch.inference_mode():
+        env.reset()
+        for _ in range(steps):
+            _, rewards, dones, _ = env.step(actions)
+            total += rewards
+            up &= ~dones.bool()
+            if measure is not None:
+                height += measure()["base_height"]
+    return total / steps, up, height / steps
+
+
+def search(env: Any, steps: int, generations: int, spread: float) -> torch.Tensor:
+    """The best constant action [policy units], shape [A].
+
+    Args:
+        env: The wrapped environment.
+        steps: Vector steps for which an action is held.
+        generations: Number of generations.
+        spread: Standard deviation of the first one [rad].
+    """
+    device = env.device
+    limits = action_bounds(env, JOINT_LIMITS)
+    assert limits.action_scale is not None
+    scale, low, high = (torch.tensor(x, device=device) for x in (limits.action_scale, limits.low, limits.high))
+    mirror = robot_mirror(env)
+    index, sign = torch.tensor(mirror.index, device=device), torch.tensor(mirror.sign, device=device)
+    mean, std = torch.zeros_like(scale), spread / scale
+    for generation in range(generations):
+        noise = torch.randn(env.num_envs, len(scale), device=device)
+        # its half that is left-right symmetric; the other half has as much of the variance
+        noise = (noise + sign * noise[:, index]) / 2**0.5
+        actions = torch.clamp(mean + std * noise, low, high)
+        score, up, _ = rewards_of(env, actions, steps)
+        score = torch.where(up, score, -torch.inf)
+        count = max(2, min(round(ELITE * env.num_envs), int(up.sum())))
+        if int(up.sum()) < 2:
+            raise CliError("hardly any robot stays up; give a smaller --spread")
+        elite = actions[score.topk(count).indices]
+        mean, std = elite.mean(dim=0), KEPT * std + (1.0 - KEPT) * elite.std(dim=0)
+        print(
+            f"generation {generation + 1}: {100 * up.float().mean():.0f} % stay up, reward of the best tenth"
+            f" {score.topk(count).values.mean() / env.unwrapped.step_dt:.3f} per second",
+            flush=True,
+        )
+    return (mean + sign * mean[index]) / 2
+
+
+def main() -> None:
+    """Search, compare, and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", required=True, help="Task.")
+    parser.add_argument("--radius", type=float, default=0.25, help="Half width of the box [rad]; default 0.25.")
+    parser.add_argument("--spread", type=float, default=0.25, help="Spread of the first poses [rad]; default 0.25.")
+    parser.add_argument("--generations", type=positive_int, default=6, help="Default 6.")
+    parser.add_argument("--seconds", type=float, default=4.0, help="Time for which a pose is held [s]; default 4.")
+    parser.add_argument("--num_envs", type=positive_int, default=256, help="Poses of a generation; default 256.")
+    parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    parser.add_argument("--out", type=Path, help="Bounds file to write.")
+    parser.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
+    args = parser.parse_intermixed_args()
+    if args.radius <= 0.0 or args.spread <= 0.0 or args.seconds <= 0.0:
+        raise CliError("--radius, --spread and --seconds must be above zero")
+    key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
+    overrides = engine_overrides(args.task, device, args.overrides)
+    torch.manual_seed(1)
+    try:
+        with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
+            steps = max(1, round(args.seconds / env.unwrapped.step_dt))
+            best = search(env, steps, args.generations, args.spread)
+            results = {}
+            for name, action in {"default pose": torch.zeros_like(best), "this pose": best}.items():
+                reward, up, height = rewards_of(env, action.expand(env.num_envs, -1), steps)
+                results[name] = float(reward.mean()) / env.unwrapped.step_dt
+                print(
+                    f"{name:>12}: reward {results[name]:.3f} per second,"
+                    f" {100 * up.float().mean():.0f} % stay up, base at {height.mean():.3f} m"
+                )
+            limits = action_bounds(env, JOINT_LIMITS)
+            assert limits.action_scale is not None and limits.default_pose is not None
+            for joint, action, scale, pose in zip(
+                limits.joint_names, best.tolist(), limits.action_scale, limits.default_pose, strict=True
+            ):
+                print(f"  {joint:<20} action {action:6.2f}, target {pose + scale * action:6.2f} rad")
+            if args.out:
+                half = [args.radius / scale for scale in limits.action_scale]
+                middle = [round(action, 3) for action in best.tolist()]
+                ActionBounds(
+                    limits.joint_names,
+                    tuple(m - h for m, h in zip(middle, half, strict=True)),
+                    tuple(m + h for m, h in zip(middle, half, strict=True)),
+                    f"±{args.radius:g} rad about the constant pose that {args.task} rewards most",
+                    {"task": args.task, "reward_per_second": results},
+                    limits.action_scale,
+                    limits.default_pose,
+                ).to_yaml(args.out)
+                print(f"[INFO] {args.out}")
+    except BoundsError as error:
+        raise CliError(str(error)) from None
+    except OSError as error:
+        raise CliError(f"{error.filename or args.out} could not be written: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    main()
