@@ -141,10 +141,13 @@ def main() -> None:
                 middle = [round(action, 3) for action in best.tolist()]
                 ActionBounds(
                     limits.joint_names,
-                    tuple(m - h for m, h in zip(middle, half, strict=True)),
-                    tuple(m + h for m, h in zip(middle, half, strict=True)),
+                    tuple(round(m - h, 3) for m, h in zip(middle, half, strict=True)),
+                    tuple(round(m + h, 3) for m, h in zip(middle, half, strict=True)),
                     f"±{args.radius:g} rad about the constant pose that {args.task} rewards most",
-                    {"task": args.task, "reward_per_second": results},
+                    {
+                        "task": args.task,
+                        "reward_per_second": {name: round(value, 3) for name, value in results.items()},
+                    },
                     limits.action_scale,
                     limits.default_pose,
                 ).to_yaml(args.out)

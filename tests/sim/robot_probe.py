@@ -4,8 +4,8 @@
 """Looks at a robot as an engine has it, and exercises its task: ENGINE TASK OUT.npz, in a process of its own.
 
 Written are the bodies' mass properties, the joints' limits, body poses in random joint positions, the first steps of a
-fixed motion, what 150 steps of zero and 200 steps of random action do, and how short trainings end: of every task on
-PhysX, and of one on MuJoCo-Warp, which is slow on the CPU.
+fixed motion, what a kick of all joints, 150 steps of zero and 200 steps of random action do, and how short trainings
+end: of every task on PhysX, and of one on MuJoCo-Warp, which is slow on the CPU.
 """
 
 from __future__ import annotations
@@ -68,6 +68,16 @@ def main() -> None:
             env.step(pattern * np.sin(0.6 * (step + 1)))
             motion.append(robot.data.joint_pos.torch[0].numpy().copy())
         result["motion"] = np.stack(motion)
+        # kicked in the air: joints at ±60 rad/s are to come to rest
+        robot.write_root_pose_to_sim_index(root_pose=root)
+        robot.write_root_velocity_to_sim_index(root_velocity=torch.zeros(num_envs, 6))
+        robot.write_joint_position_to_sim_index(position=robot.data.default_joint_pos.torch.clone())
+        random = torch.Generator().manual_seed(0)
+        kick = 120.0 * (torch.rand(num_envs, len(robot.joint_names), generator=random) - 0.5)
+        robot.write_joint_velocity_to_sim_index(velocity=kick)
+        for _ in range(15):
+            env.step(torch.zeros(num_envs, action_dim))
+        result["kicked"] = robot.data.joint_vel.torch.abs().amax(0).numpy().copy()
         # zero action for 3 s
         env.reset()
         falls = 0

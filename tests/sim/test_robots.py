@@ -97,6 +97,7 @@ def test_a_task_runs_stands_and_trains(robot_probe: Probe, engine: str, terrain:
     # base velocities, gravity, command, joints' positions and velocities, last action, height scan
     assert seen["obs_dim"] == 12 + 3 * dof + (187 if terrain == "Rough" else 0)
     assert sorted(str(name) for name in seen["sensed"]) == sorted(str(name) for name in seen["bodies"])
+    assert seen["kicked"].max() < 10.0, "motors do not turn a kick of 60 rad/s into an oscillation"
     # the task's own criterion of a fall: contact of the trunk, and for the biped of anything but its feet
     assert seen["falls"] == 0, "stands for 3 s under zero action"
     if terrain == "Flat":

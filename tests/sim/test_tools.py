@@ -9,8 +9,11 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from commands import REPOSITORY, succeed
+
+from isaaclab_offpolicy.action_bounds import ActionBounds
 
 SHORT = "env.episode_length_s=4"
 
@@ -54,3 +57,22 @@ def test_actuator_response_of_a_network_that_is_the_motor(ppo: str, tmp_path: Pa
     assert "largest difference in the step response: 0.000 rad" in output
     network, motor = (float(value) for value in re.findall(r"return (-?[\d.]+) ±", output))
     assert abs(network - motor) < 0.5, "the same motor by another name"
+
+
+def test_a_stance_is_found(tmp_path: Path) -> None:
+    task = ["--task", "Isaac-Velocity-Flat-Unitree-Go2-v0", "--num_envs", "32", "--generations", "3"]
+    output = succeed(
+        [*tool("find_stance"), *task, "--seconds", "1", "--radius", "0.2", "--out", "stance.yaml"], tmp_path
+    )
+    default, found = (float(value) for value in re.findall(r"pose: reward (-?[\d.]+) per second", output))
+    assert found > default, "under its weight Go2 sinks below the height that its task rewards"
+    bounds = ActionBounds.from_yaml(tmp_path / "stance.yaml")
+    assert bounds.action_scale is not None and len(bounds.joint_names) == 12
+    middle = {}
+    for name, low, high, scale in zip(bounds.joint_names, bounds.low, bounds.high, bounds.action_scale, strict=True):
+        assert (high - low) * scale == pytest.approx(0.4)
+        middle[name] = (low + high) / 2
+    for side in "FR":
+        assert middle[f"{side}L_hip_joint"] == pytest.approx(-middle[f"{side}R_hip_joint"], abs=1e-3)
+        assert middle[f"{side}L_calf_joint"] == pytest.approx(middle[f"{side}R_calf_joint"], abs=1e-3)
+        assert middle[f"{side}L_calf_joint"] > 0.0, "knees less bent"

@@ -18,6 +18,9 @@ EFFORT_LIMIT = {".*_hip_joint": 23.7, ".*_thigh_joint": 23.7, ".*_calf_joint": 3
 VELOCITY_LIMIT = {".*_hip_joint": 30.1, ".*_thigh_joint": 30.1, ".*_calf_joint": 20.06}
 """Largest speed [rad/s]; the URDF's, and that of Isaac Lab's actuator network."""
 
+ARMATURE = 0.01
+"""Inertia of the rotors, seen from the joints [kg·m²]: MuJoCo Menagerie's. Why it is needed: see ``unitree_go2``."""
+
 GO1_DC_MOTOR_CFG = DCMotorCfg(
     joint_names_expr=[".*_hip_joint", ".*_thigh_joint", ".*_calf_joint"],
     actuator_effort_limit=EFFORT_LIMIT,
@@ -26,6 +29,7 @@ GO1_DC_MOTOR_CFG = DCMotorCfg(
     stiffness=20.0,
     damping=0.8,
     friction=0.0,
+    armature=ARMATURE,
 )
 """DC motor in place of Isaac Lab's actuator network, which has to be downloaded.
 
