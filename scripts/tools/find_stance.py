@@ -48,11 +48,13 @@ def rewards_of(env: Any, actions: torch.Tensor, steps: int) -> tuple[torch.Tenso
         steps: Vector steps.
 
     Returns:
-        Mean reward per step, whether the robot stayed up, and the mean height of its base [m], shape [N] each.
+        Mean reward per step, whether the robot stayed up, and the mean height of its base [m], shape [N] each;
+        the height is NaN in a task without a velocity command.
     """
-    total, height = torch.zeros_like(actions[:, 0]), torch.zeros_like(actions[:, 0])
+    total = torch.zeros_like(actions[:, 0])
     up = torch.ones_like(total, dtype=torch.bool)
     measure = velocity_tracking(env.unwrapped)
+    height = torch.full_like(total, 0.0 if measure else torch.nan)
     with torch.inference_mode():
         env.reset()
         for _ in range(steps):
@@ -139,7 +141,7 @@ def main() -> None:
             if args.out:
                 half = [args.radius / scale for scale in limits.action_scale]
                 middle = [round(action, 3) for action in best.tolist()]
-                ActionBounds(
+                bounds = ActionBounds(
                     limits.joint_names,
                     tuple(round(m - h, 3) for m, h in zip(middle, half, strict=True)),
                     tuple(round(m + h, 3) for m, h in zip(middle, half, strict=True)),
@@ -150,12 +152,14 @@ def main() -> None:
                     },
                     limits.action_scale,
                     limits.default_pose,
-                ).to_yaml(args.out)
+                )
+                try:
+                    bounds.to_yaml(args.out)
+                except OSError as error:
+                    raise CliError(f"{args.out} could not be written: {error.strerror}") from None
                 print(f"[INFO] {args.out}")
     except BoundsError as error:
         raise CliError(str(error)) from None
-    except OSError as error:
-        raise CliError(f"{error.filename or args.out} could not be written: {error.strerror}") from None
 
 
 if __name__ == "__main__":

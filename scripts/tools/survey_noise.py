@@ -45,7 +45,7 @@ def main() -> None:
             result = evaluate(env, policy, args.num_envs, probe).summary()
             print(
                 f"{std:>18.2f}{result['return_mean']:>8.2f} ± {result['return_std']:<5.2f}{result['length_mean']:>8.0f}"
-                f"{100 * result['share_without_fall']:>14.0f} %{result['base_height']:>7.2f} m",
+                f"{100 * result['share_without_fall']:>14.0f} %{result.get('base_height', float('nan')):>7.2f} m",
                 flush=True,
             )
 

@@ -11,15 +11,13 @@ from isaaclab.actuators import DCMotorCfg
 from isaaclab_assets.robots.unitree import UNITREE_GO1_CFG as ISAACLAB_UNITREE_GO1_CFG
 
 from . import offline, one_joint_order
+from .unitree_go2 import ARMATURE
 
 EFFORT_LIMIT = {".*_hip_joint": 23.7, ".*_thigh_joint": 23.7, ".*_calf_joint": 35.55}
 """Largest torque [N·m]; the URDF's, and that of Isaac Lab's actuator network. The knee has a further 1.5:1 gear."""
 
 VELOCITY_LIMIT = {".*_hip_joint": 30.1, ".*_thigh_joint": 30.1, ".*_calf_joint": 20.06}
 """Largest speed [rad/s]; the URDF's, and that of Isaac Lab's actuator network."""
-
-ARMATURE = 0.01
-"""Inertia of the rotors, seen from the joints [kg·m²]: MuJoCo Menagerie's. Why it is needed: see ``unitree_go2``."""
 
 GO1_DC_MOTOR_CFG = DCMotorCfg(
     joint_names_expr=[".*_hip_joint", ".*_thigh_joint", ".*_calf_joint"],
