@@ -143,3 +143,12 @@ def test_ratios_are_of_the_same_sizes() -> None:
 def test_bad_options_are_one_line(arguments: list[str], message: str) -> None:
     with pytest.raises(CliError, match=message):
         benchmark.main(arguments)
+
+
+def test_recording_takes_little_memory_and_comes_close_to_numpy(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark.main(["--recording", "--actions", "300000", "--num_actions", "3", "--device", "cpu"])
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["actions", "actions/s", "memory", "[MiB]", "error", "[%]"]
+    actions, rate, memory, error = map(float, row.split())
+    assert actions == 300_000 and rate > 0.0
+    assert memory < 200.0 and error < 0.5

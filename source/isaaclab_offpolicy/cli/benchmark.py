@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="benchmark.py",
         description="Measure this machine: the simulation with random actions and without learning, or the learner"
-        " without a simulation, or what collecting experience costs. Each measurement runs in a process of its own, one"
-        " after the other.",
+        " without a simulation, or what collecting experience or recording actions costs. Each measurement runs in a"
+        " process of its own, one after the other.",
     )
     what = result.add_mutually_exclusive_group()
     what.add_argument("--simulation", dest="what", action="store_const", const="simulation", help="The default.")
@@ -90,6 +90,13 @@ def parser() -> argparse.ArgumentParser:
         const="training",
         help="A training: environment steps per second without and with learning, where the time goes, and memory.",
     )
+    what.add_argument(
+        "--recording",
+        dest="what",
+        action="store_const",
+        const="recording",
+        help="Time and memory that recording actions for bounds takes, and how far the percentiles are from numpy's.",
+    )
     result.set_defaults(what="simulation")
     result.add_argument("--task", nargs="+", default=["Isaac-Velocity-Flat-Unitree-A1-v0"], help="Tasks to simulate.")
     result.add_argument("--engines", nargs="+", help="Engines; default the device's own.")
@@ -103,13 +110,18 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     result.add_argument("--agents", nargs="+", default=["sac"], help="With --training: agents; default sac.")
     result.add_argument("--override", nargs="+", default=[], help="With --training: overrides.")
+    result.add_argument(
+        "--actions", nargs="+", type=positive_int, default=[10_000_000], help="With --recording; default ten million."
+    )
     learner = result.add_argument_group("with --learner")
     learner.add_argument("--learners", nargs="+", default=["fused", "sbx"], help=f"Of {', '.join(LEARNERS)}.")
     learner.add_argument("--preset", choices=["sac", "sac-cpu"], default="sac", help="Hyperparameters; default sac.")
     learner.add_argument("--batch_size", nargs="+", type=positive_int, help="Batch sizes; default the preset's.")
     learner.add_argument("--width", nargs="+", type=float, default=[1.0], help="Factors on the networks' widths.")
     learner.add_argument("--obs_dim", nargs="+", type=positive_int, default=[48], help="Numbers of observations.")
-    learner.add_argument("--num_actions", type=positive_int, default=12, help="Number of joints; default 12.")
+    learner.add_argument(
+        "--num_actions", type=positive_int, default=12, help="Number of joints, with --recording as well; default 12."
+    )
     learner.add_argument("--rows", type=positive_int, default=100, help="Vector steps in the replay; default 100.")
     learner.add_argument("--plot", type=Path, help="PNG of the cost against what has several values.")
     learner.add_argument("--reference", type=Path, help="JSON of an earlier run; fail where ratios got worse.")
@@ -133,11 +145,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(MARK + json.dumps(MEASUREMENTS[job.pop("what")](**job)), flush=True)
         return
     device = check_device(args.device)
-    jobs, columns = _learner_jobs(args, device) if args.what == "learner" else _simulation_jobs(args, device)
+    make = {"learner": _learner_jobs, "recording": _recording_jobs}.get(args.what, _simulation_jobs)
+    jobs, columns = make(args, device)
     if args.what != "learner" and (args.plot or args.reference):
         raise CliError("--plot and --reference are for --learner")
     reference = _read_reference(args.reference) if args.reference else None
-    names = ["learner"] if args.what == "learner" else ["engine", "num_envs"]
+    names = {"learner": ["learner"], "recording": ["actions"]}.get(args.what, ["engine", "num_envs"])
     names += [name for name in jobs[0] if name not in names and len({str(job[name]) for job in jobs}) > 1]
     widths = {name: max(len(name), *(len(str(job[name])) for job in jobs)) + 2 for name in names}
     print("".join(f"{name:<{widths[name]}}" for name in names) + "".join(f"{column:>17}" for column in columns))
@@ -256,6 +269,15 @@ def _learner_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str,
         "copy [GB/s]": "copy_gb_s",
     }  # fmt: skip
     return jobs, columns
+
+
+def _recording_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Measurements of the recorder of actions, and the columns of their table."""
+    jobs = [
+        {"what": "recording", "actions": count, "num_actions": args.num_actions, "device": device}
+        for count in args.actions
+    ]
+    return jobs, {"actions/s": "actions_per_second", "memory [MiB]": "memory_mib", "error [%]": "error_percent"}
 
 
 def _in_process(job: Mapping[str, Any]) -> dict[str, float]:
@@ -387,6 +409,62 @@ def measure_training(
         return benchmark.measure_training(create_runner(env, agent_cfg), seconds)
 
 
+def measure_recording(actions: int, num_actions: int, device: str) -> dict[str, float]:
+    """Measure the recorder of actions with heavy-tailed actions whose middle wanders, 4096 at a time.
+
+    Args:
+        actions: Number of actions.
+        num_actions: Number of joints.
+        device: Device of the actions and of the histogram.
+
+    Returns:
+        ``actions_per_second``; ``memory_mib``, by how much recording raised the peak of the process's memory [MiB],
+        on a GPU of the device's; ``error_percent``, the largest difference of the 2.5 and 97.5 percentiles from numpy's
+        on the same actions, in percent of the joint's range.
+    """
+    import resource
+
+    import numpy as np
+    import torch
+
+    from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
+
+    def batches() -> Iterator[torch.Tensor]:
+        generator = torch.Generator(device).manual_seed(1)
+        spread = torch.logspace(-1.0, 1.0, num_actions, device=device)
+        for start in range(0, actions, 4096):
+            shape = (min(4096, actions - start), num_actions)
+            normal = torch.randn(shape, generator=generator, device=device)
+            # a normal over the root of an exponential has Student's tails: seldom, a joint is thrown far
+            tail = torch.rand((shape[0], 1), generator=generator, device=device).clamp(min=1e-6).log().neg().sqrt()
+            yield spread * (normal / tail.clamp(min=0.3) + np.sin(6.0 * start / actions))
+
+    def peak() -> float:
+        if torch.device(device).type == "cuda":
+            return torch.cuda.max_memory_allocated() / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+    recorder = ActionRecorder([f"joint_{i}" for i in range(num_actions)], device=device)
+    first = next(batches())
+    for _ in range(3):
+        ActionRecorder(recorder.joint_names, device=device).add(first)  # what the libraries take once and for all
+    before, elapsed = peak(), 0.0
+    for batch in batches():
+        start = time.perf_counter()
+        recorder.add(batch)
+        elapsed += time.perf_counter() - start
+    low, high = recorder.histogram.percentiles((2.5, 97.5)).cpu().numpy()
+    memory, error, end = peak() - before, 0.0, 0
+    data = np.empty((num_actions, actions), np.float32)
+    for batch in batches():
+        data[:, end : end + len(batch)] = batch.T.cpu().numpy()
+        end += len(batch)
+    for joint, ours in zip(data, np.stack((low, high), axis=1), strict=True):
+        expected = np.percentile(joint, (2.5, 97.5))
+        error = max(error, float(np.abs(ours - expected).max() / (joint.max() - joint.min())))
+    return {"actions_per_second": actions / elapsed, "memory_mib": memory, "error_percent": 100.0 * error}
+
+
 def measure_learner(
     learner: str,
     preset: str,
@@ -449,6 +527,7 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {
     "simulation": measure_simulation,
     "collection": measure_collection,
     "training": measure_training,
+    "recording": measure_recording,
     "learner": measure_learner,
 }
 """What a process of its own measures, by name."""

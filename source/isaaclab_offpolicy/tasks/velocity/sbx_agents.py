@@ -44,7 +44,8 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
 
     def sbx_sac_cpu() -> Sb3AgentCfg:
         cfg: Any = off_policy(Sb3OffPolicyCfg())
-        fit_to_cpu(cfg)
+        native: Any = load_cfg_from_registry(task, "rsl_rl_sac_cpu_cfg_entry_point")
+        fit_to_cpu(cfg, native.algorithm.action_bounds)
         return cfg
 
     def sbx_tqc() -> Sb3AgentCfg:
@@ -64,7 +65,7 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
     }
 
 
-def fit_to_cpu(cfg: Sb3OffPolicyCfg) -> None:
+def fit_to_cpu(cfg: Sb3OffPolicyCfg, box: str) -> None:
     """Make a configuration fit for a machine without a GPU, as far as SBX has the options.
 
     As for the native learner: small networks, few but large steps, held noise, three-step returns, and a small box
@@ -72,9 +73,10 @@ def fit_to_cpu(cfg: Sb3OffPolicyCfg) -> None:
 
     Args:
         cfg: The configuration, changed in place.
+        box: The box, such as ``0.25rad``.
     """
     cfg.net_arch = [256, 128, 128]
-    cfg.action_bounds, cfg.action_bounds_scale = "0.25rad", 1.0
+    cfg.action_bounds, cfg.action_bounds_scale = box, 1.0
     cfg.normalize = "all"
     cfg.learning_rate, cfg.gamma, cfg.tau = 1.0e-3, 0.97, 0.01
     cfg.n_steps, cfg.train_freq, cfg.use_sde, cfg.policy_delay = 3, 10, True, 2

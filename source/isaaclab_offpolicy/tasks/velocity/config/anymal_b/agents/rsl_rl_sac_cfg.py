@@ -3,7 +3,12 @@
 
 from isaaclab.utils import configclass
 
-from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import FlatSACRunnerCfg, RoughSACRunnerCfg, fit_to_cpu
+from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import (
+    ANYDRIVE_BOX,
+    FlatSACRunnerCfg,
+    RoughSACRunnerCfg,
+    fit_to_cpu,
+)
 
 
 @configclass
@@ -23,7 +28,7 @@ class AnymalBFlatSACCpuRunnerCfg(AnymalBFlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, box=ANYDRIVE_BOX)
 
 
 @configclass
@@ -43,4 +48,4 @@ class AnymalBRoughSACCpuRunnerCfg(AnymalBRoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        fit_to_cpu(self)
+        fit_to_cpu(self, box=ANYDRIVE_BOX)
