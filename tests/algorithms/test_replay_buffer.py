@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isaaclab_offpolicy.algorithms import ReplayBuffer
-from isaaclab_offpolicy.algorithms.replay_buffer import Draw, Prefetch
+from isaaclab_offpolicy.algorithms.replay_buffer import STORAGES, Draw, Prefetch
 
 
 class Recorder:
@@ -50,6 +50,8 @@ def histories(draw: st.DrawFn) -> dict:
         "n_steps": draw(st.integers(1, 4)),
         "gamma": draw(st.sampled_from([0.5, 0.9, 0.99])),
         "events": draw(st.lists(st.lists(event, min_size=num_envs, max_size=num_envs), min_size=steps, max_size=steps)),
+        # after these steps the buffer is written, and read by one that may be smaller or larger
+        "saved": draw(st.dictionaries(st.integers(0, 24), st.integers(1, 9), max_size=2)),
     }
 
 
@@ -66,7 +68,8 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
 
     obs = fresh()
     buffer.begin({"policy": obs.unsqueeze(-1)})
-    for events in history["events"]:
+    rows = max(history["rows"], n_steps)
+    for step, events in enumerate(history["events"]):
         action, reward, final = fresh() / 1e4, fresh(), fresh()
         terminated = torch.tensor([e in ("fall", "both") for e in events])
         truncated = torch.tensor([e in ("timeout", "both") for e in events])
@@ -84,15 +87,30 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
             }
         )  # fmt: skip
         obs = next_obs
+        if step in history["saved"]:
+            rows = max(history["saved"][step], n_steps)
+            restored = ReplayBuffer(rows * num_envs, num_envs, {"policy": 1}, 1, n_steps, gamma)
+            restored.load_state_dict(buffer.state_dict())
+            restored.cut()
+            buffer, last = restored, recorder.steps[-1]
+            cut = [not last["terminated"][env] and not last["truncated"][env] for env in range(num_envs)]
+            last["truncated"] = [a or b for a, b in zip(cut, last["truncated"], strict=True)]
+            pairs = zip(cut, last["next_obs"], last["final_obs"], strict=True)
+            last["final_obs"] = [after if was_cut else final for was_cut, after, final in pairs]
+            recorder.obs.append([])
+            recorder.steps.append({"gap": True, "truncated": [False] * num_envs})
+            obs = fresh()
+            buffer.begin({"policy": obs.unsqueeze(-1)})
     stored = len(buffer) // num_envs
-    assert stored == min(len(recorder.steps), max(history["rows"], n_steps))
+    assert stored <= rows and (history["saved"] or stored == min(len(recorder.steps), rows))
     for age in range(stored):
         start = len(recorder.steps) - 1 - age
         for env in range(num_envs):
             batch = buffer.gather(Draw(torch.tensor([[age]]), torch.tensor([[env]]), buffer._row))
             after_timeout = start > 0 and recorder.steps[start - 1]["truncated"][env]
-            assert batch.weight.item() == (0.0 if after_timeout else 1.0)
-            if after_timeout:
+            is_none = after_timeout or "gap" in recorder.steps[start]
+            assert batch.weight.item() == (0.0 if is_none else 1.0)
+            if is_none:
                 continue
             total, discount, bootstrap = recorder.transitions(env, start, n_steps, gamma)
             assert batch.obs["policy"].item() == recorder.obs[start][env]
@@ -238,3 +256,48 @@ def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_st
     may_go.set()
     # a round of another size is drawn anew
     assert prefetch.sample(1, 8, 0, between).reward.shape == (1, 8)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_written_buffer_is_read_with_what_it_held(storage: str) -> None:
+    buffer = filled(steps=300, storage=storage)
+    state = buffer.state_dict()
+    assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors_of(state)), "no views"
+    other = ReplayBuffer(400, 4, {"policy": 3, "critic": 2}, 2, storage=storage)
+    other.load_state_dict(state)
+    assert len(other) == 400, "as much as it can hold"
+    for age in (0, 57, 99):
+        draw = Draw(torch.full((1, 4), age), torch.arange(4).unsqueeze(0), 0)
+        ours, theirs = other.gather(draw._replace(newest=other._row)), buffer.gather(draw._replace(newest=buffer._row))
+        for group in ("policy", "critic"):
+            assert torch.equal(ours.obs[group], theirs.obs[group])
+            assert torch.equal(ours.next_obs[group], theirs.next_obs[group])
+        assert torch.equal(ours.action, theirs.action) and torch.equal(ours.reward, theirs.reward)
+
+
+def tensors_of(state: dict) -> list[torch.Tensor]:
+    """All tensors of nested dictionaries."""
+    return [
+        tensor
+        for value in state.values()
+        for tensor in (tensors_of(value) if isinstance(value, dict) else [value])
+        if isinstance(tensor, torch.Tensor)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"num_envs": 5}, "4 environments, not 5"),
+        ({"obs_dims": {"policy": 3}}, "observations"),
+        ({"obs_dims": {"policy": 4, "critic": 2}}, "observations"),
+        ({"action_dim": 3}, "2 joints, not 3"),
+        ({"storage": "float16"}, "float32, not float16"),
+    ],
+)
+def test_a_buffer_of_another_kind_is_refused(other: dict, message: str) -> None:
+    kind = {"num_envs": 4, "obs_dims": {"policy": 3, "critic": 2}, "action_dim": 2} | other
+    with pytest.raises(ValueError, match=message):
+        ReplayBuffer(1000, **kind).load_state_dict(filled().state_dict())
+    with pytest.raises(ValueError, match="not a replay buffer"):
+        filled().load_state_dict({"action": 1})

@@ -129,6 +129,47 @@ def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsy
     assert not list((tmp_path / "run").glob("*.tmp"))
 
 
+def test_a_training_goes_on_with_its_replay_buffer(
+    train_cfg, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(folder: str, num_envs: int = 32) -> Runner:
+        cfg = train_cfg(learning_starts=64, save_replay_buffer=True)
+        cfg["save_interval"] = 5
+        return Runner(LinearQuadraticEnv(num_envs), cfg, log_dir=str(tmp_path / folder), device="cpu")
+
+    first = build("first")
+    first.learn(8)
+    checkpoint = str(tmp_path / "first" / "model_7.pt")
+    assert [path.name for path in (tmp_path / "first").glob("replay_*")] == ["replay_7.pt"], "the newest only"
+    second = build("second")
+    second.load(checkpoint)
+    assert "replay_7.pt, " in capsys.readouterr().out
+    stored, updates = len(second.alg.storage), second.alg.num_updates
+    assert stored == len(first.alg.storage) + 32, "all, and the cut"
+    second.learn(1)
+    # from the first step on, without collecting anew
+    assert second.alg.num_updates == updates + 10 and len(second.alg.storage) == stored + 10 * 32
+    # nothing but the cut and what is new is another
+    old, new = first.alg.storage, second.alg.storage
+    for name in ("action", "reward"):
+        assert torch.equal(getattr(new, name)[:80], getattr(old, name)[:80])
+    assert bool(new.done[79:81].all()) and not bool(new.is_start[80].any()) and bool(new.is_start[81].all())
+    assert torch.equal(new.obs["policy"][80], old.obs["policy"][80]), "the last observation of what was cut off"
+
+    # without it, it collects first; with one of other environments, it says so
+    os.replace(tmp_path / "first" / "replay_7.pt", tmp_path / "kept")
+    third = build("third")
+    third.load(checkpoint)
+    third.learn(1)
+    assert third.alg.num_updates == updates
+    os.replace(tmp_path / "kept", tmp_path / "first" / "replay_7.pt")
+    with pytest.raises(CliError, match=r"replay_7.pt: .*32 environments, not 16; move it away"):
+        build("fourth", 16).load(checkpoint)
+    (tmp_path / "first" / "replay_7.pt").write_bytes(b"cut short")
+    with pytest.raises(CliError, match=r"replay_7.pt: "):
+        build("fifth").load(checkpoint)
+
+
 def test_evaluation_counts_each_environments_first_episodes() -> None:
     class Counting(LinearQuadraticEnv):
         def reset(self):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -40,7 +40,7 @@ class ObservationRing:
     @property
     def nbytes(self) -> int:
         """Bytes of storage."""
-        return sum(t.numel() * t.element_size() for t in (self.values, self._low, self._step) if t is not None)
+        return sum(t.numel() * t.element_size() for t in self._tensors().values())
 
     def write(self, row: int, obs: torch.Tensor) -> None:
         """Set a row, shape [N, D]."""
@@ -63,6 +63,19 @@ class ObservationRing:
         index = row.flatten()
         low, step = (t.index_select(0, index).view(values.shape) for t in (self._low, self._step))
         return torch.addcmul(low, values.float(), step)
+
+    def rows(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Rows as they are stored, by name, on the CPU; ``index`` has shape [K]."""
+        return {name: tensor.index_select(0, index).cpu() for name, tensor in self._tensors().items()}
+
+    def set_rows(self, rows: Mapping[str, torch.Tensor], count: int) -> None:
+        """Put the last ``count`` of what :meth:`rows` gave into the first rows."""
+        for name, tensor in self._tensors().items():
+            tensor[:count].copy_(rows[name][-count:])
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        tensors = {"values": self.values, "low": self._low, "step": self._step}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     def __getitem__(self, row: int) -> torch.Tensor:
         """A row, shape [N, D]."""
@@ -165,7 +178,7 @@ class ReplayBuffer:
         """Bytes of storage; 0 before :meth:`begin`."""
         if not self._allocated:
             return 0
-        tensors = (self.action, self.reward, self.terminated, self.done, self.is_start)
+        tensors = self._columns().values()
         return sum(t.numel() * t.element_size() for t in tensors) + sum(ring.nbytes for ring in self.obs.values())
 
     def _allocate(self) -> None:
@@ -179,12 +192,76 @@ class ReplayBuffer:
         """Whether a transition starts here: false in the row after a timeout."""
         self._allocated = True
 
+    def _columns(self) -> dict[str, torch.Tensor]:
+        """What is stored beside the observations, shapes [R, N, ...]."""
+        return {name: getattr(self, name) for name in ("action", "reward", "terminated", "done", "is_start")}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is stored, oldest first, as new tensors on the CPU: they take as much memory again.
+
+        Raises:
+            ValueError: If nothing was begun.
+        """
+        if not self._allocated:
+            raise ValueError("the replay buffer is empty")
+        index = torch.arange(self._row - self._filled, self._row + 1, device=self.device) % self.rows
+        return {
+            "num_envs": self.num_envs,
+            "storage": self.storage,
+            "obs_dims": dict(self._obs_dims),
+            "columns": {name: tensor.index_select(0, index).cpu() for name, tensor in self._columns().items()},
+            "obs": {group: ring.rows(index) for group, ring in self.obs.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave, or the newest part of it if it is more than fits.
+
+        Before steps that do not follow from the newest observation come :meth:`cut` and :meth:`begin`.
+
+        Raises:
+            ValueError: If it is of another number of environments, observations or joints, or of another format.
+        """
+        if not {"num_envs", "storage", "obs_dims", "columns", "obs"} <= set(state):
+            raise ValueError("not a replay buffer")
+        action_dim = state["columns"]["action"].shape[-1]
+        for what, theirs, ours in (
+            ("of {} environments", state["num_envs"], self.num_envs),
+            ("of the observations {}", state["obs_dims"], self._obs_dims),
+            ("of {} joints", action_dim, self._action_dim),
+            ("in {}", state["storage"], self.storage),
+        ):
+            if theirs != ours:
+                raise ValueError(f"the replay buffer is {what.format(theirs)}, not {ours}")
+        self._allocate()
+        count = min(len(state["columns"]["reward"]), self.rows)
+        for name, tensor in self._columns().items():
+            tensor[:count].copy_(state["columns"][name][-count:])
+        for group, ring in self.obs.items():
+            ring.set_rows(state["obs"][group], count)
+        self._row = self._filled = count - 1
+
+    def cut(self) -> None:
+        """Cut all episodes off at the newest observation, as timeouts do: what comes next does not follow from it.
+
+        Its row becomes one in which no transition starts; :meth:`begin` sets the observations of the row after it.
+        """
+        row, nxt = self._row, (self._row + 1) % self.rows
+        self.done[row - 1].fill_(True)  # row -1 is the last one
+        self.action[row].zero_()
+        self.reward[row].zero_()
+        self.terminated[row].fill_(False)
+        self.done[row].fill_(True)
+        self.is_start[row].fill_(False)
+        self.is_start[nxt].fill_(True)
+        self._row, self._filled = nxt, min(self._filled + 1, self.rows - 1)
+
     def begin(self, obs: Mapping[str, torch.Tensor]) -> None:
         """Set the observations from which the first :meth:`add` starts, shape [N, D] each.
 
         The storage is allocated here, so that a policy that only plays needs none.
         """
-        self._allocate()
+        if not self._allocated:
+            self._allocate()
         for group, ring in self.obs.items():
             ring.write(self._row, obs[group])
 

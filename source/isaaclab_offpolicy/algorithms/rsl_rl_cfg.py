@@ -90,6 +90,10 @@ class SacAlgorithmCfg:
     """Device of the replay buffer, if it is not the learner's: ``cpu`` where the device's memory is too small. The
     transitions of the next round are then fetched while the environment steps and the learner learns."""
 
+    save_replay_buffer: bool = False
+    """Whether ``scripts/train.py`` writes the replay buffer beside the newest checkpoint, from which ``--resume`` goes
+    on: half a gigabyte for two million transitions on flat ground, and as much memory while it is written."""
+
     batch_size: int = 512
     """Transitions per gradient step."""
 

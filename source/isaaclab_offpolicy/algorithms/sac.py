@@ -85,6 +85,7 @@ class SAC:
             fast the thread is. As long as programs are still compiled or captured the environment waits for them.
         learner_threads: Processor threads of that thread; None leaves torch's number.
         prefetch: Whether the next round's transitions are gathered in a thread; see :class:`~.replay_buffer.Prefetch`.
+        save_replay_buffer: Whether the runner is to write the replay buffer beside the newest checkpoint.
         noise_scale: Factors on the policy's standard deviation with which the first and the last environment explore;
             those between are spaced evenly. What is learned is the policy's own standard deviation all the same.
         device: Device of the learner.
@@ -124,6 +125,7 @@ class SAC:
         overlap: bool = False,
         learner_threads: int | None = None,
         prefetch: bool = False,
+        save_replay_buffer: bool = False,
         device: str = "cpu",
     ) -> None:
         if (replay_ratio is None) == (gradient_steps is None):
@@ -132,6 +134,8 @@ class SAC:
             raise ValueError(f"schedule is 'constant' or 'linear', not '{schedule}'")
         if overlap and world_size > 1:
             raise ValueError("overlap is for one process: ranks exchange gradients and statistics in one order")
+        if save_replay_buffer and world_size > 1:
+            raise ValueError("save_replay_buffer is for one process: each rank has a replay buffer of its own")
         if min(train_freq, policy_delay, batch_size) < 1:
             raise ValueError("train_freq, policy_delay and batch_size must be at least 1")
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
@@ -143,7 +147,7 @@ class SAC:
         self.critic_obs_normalizer = critic_obs_normalizer.to(device)
         self.critic_obs_groups = list(critic_obs_groups)
         self.distribution = actor.distribution
-        self.storage = storage
+        self.storage, self.save_replay_buffer = storage, save_replay_buffer
         self.bounds = bounds
         self.noise = HeldNoise(storage.num_envs, actor.distribution.output_dim, noise_hold, noise_scale, device)
         self.saturation = SaturationMonitor(actor.distribution.output_dim, device=device)
@@ -479,10 +483,20 @@ class SAC:
             self.num_timesteps = loaded_dict["num_timesteps"]
             self.num_updates = loaded_dict["num_updates"]
         self._schedule_start = self.num_timesteps
-        # the replay buffer starts empty: collect with the policy before learning from it
+        # an empty replay buffer is filled with the policy before anything is learned from it
         refill = max(self.learning_starts, RESUME_VECTOR_STEPS * self.storage.num_envs)
         self._learn_from = self.num_timesteps + refill
         return load_cfg.get("iteration", False)
+
+    def load_replay_buffer(self, state: Mapping[str, Any]) -> None:
+        """Go on with what a replay buffer's ``state_dict`` gave; comes after :meth:`load`.
+
+        Raises:
+            ValueError: If it is of another number of environments, observations or joints, or of another format.
+        """
+        self.storage.load_state_dict(state)
+        self.storage.cut()  # the environments begin anew
+        self._learn_from = self.num_timesteps + max(0, self.learning_starts - len(self.storage))
 
     # -- learning
 

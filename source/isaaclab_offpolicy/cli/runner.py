@@ -26,7 +26,7 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
-from isaaclab_offpolicy.algorithms import NonFiniteError
+from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
 
 from .arguments import BEST_CHECKPOINT, CliError
 
@@ -241,26 +241,44 @@ class Runner(OnPolicyRunner):
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
     ) -> dict:
-        """Load a checkpoint.
+        """Load a checkpoint, and for a training the replay buffer that lies beside it.
 
         Raises:
-            CliError: If the file is not a checkpoint of this agent and task.
+            CliError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
         """
-        return load_checkpoint(super().load, path, load_cfg, strict, map_location or self.device)
+        infos = load_checkpoint(super().load, path, load_cfg, strict, map_location or self.device)
+        replay = replay_path(path)
+        if self.logger.log_dir is not None and isinstance(self.alg, SAC) and replay.is_file():
+            try:
+                state = torch.load(replay, weights_only=True, map_location="cpu", mmap=True)
+                self.alg.load_replay_buffer(state)
+            except (ValueError, KeyError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+                raise CliError(f"{replay}: {str(error).splitlines()[0]}; move it away to go on without it") from None
+            print(f"[INFO] Replay buffer: {replay}, {len(self.alg.storage)} transitions")
+        return infos
 
     def save(self, path: str, infos: dict | None = None) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
         saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
-        if self._write_checkpoint(saved, path):
+        replay, storage = replay_path(path), self.alg.storage
+        with_replay = isinstance(self.alg, SAC) and self.alg.save_replay_buffer and len(storage) > 0
+        if with_replay:
+            # first of all: the newest checkpoint always has one
+            with_replay = self._write_file(storage.state_dict(), str(replay))
+        if self._write_file(saved, path):
             self.last_checkpoint = path
+            if with_replay:
+                for old in set(replay.parent.glob("replay_*.pt")) - {replay}:
+                    old.unlink(missing_ok=True)
             self.logger.save_model(path, self.current_learning_iteration)
         returns = self.logger.rewbuffer
         if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
             best = os.path.join(os.path.dirname(path), BEST_CHECKPOINT)
-            if self._write_checkpoint(saved, best):
+            if self._write_file(saved, best):
                 self._best_return = statistics.mean(returns)
 
-    def _write_checkpoint(self, saved: dict, path: str) -> bool:
+    def _write_file(self, saved: dict, path: str) -> bool:
+        """Write a file beside its final name and rename it; returns whether that went well."""
         temporary = f"{path}.tmp"
         try:
             with open(temporary, "wb") as file:
@@ -272,8 +290,8 @@ class Runner(OnPolicyRunner):
             # torch reports a full disk as a RuntimeError of its writer
             Path(temporary).unlink(missing_ok=True)
             print(
-                f"[WARNING] checkpoint {path} could not be written: {str(error).splitlines()[0]};"
-                f" the last one is {self.last_checkpoint}",
+                f"[WARNING] {path} could not be written: {str(error).splitlines()[0]};"
+                f" the last checkpoint is {self.last_checkpoint}",
                 file=sys.stderr,
             )
             return False
@@ -291,6 +309,12 @@ class Runner(OnPolicyRunner):
         self.save(path)
         if self.last_checkpoint != path:
             raise CliError(f"the last checkpoint could not be written; the one before it is {self.last_checkpoint}")
+
+
+def replay_path(checkpoint: str) -> Path:
+    """Where the replay buffer of a checkpoint lies: ``replay_N.pt`` beside ``model_N.pt``."""
+    path = Path(checkpoint)
+    return path.with_name(f"replay_{path.stem.removeprefix('model_')}.pt")
 
 
 def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
