@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from isaaclab_offpolicy.cli import arguments, evaluate, play, train
+from isaaclab_offpolicy.cli import arguments, compare, evaluate, play, train
 from isaaclab_offpolicy.cli.arguments import CliError
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -181,3 +181,14 @@ def test_the_tasks_are_isaac_labs_own_but_for_the_stated_differences() -> None:
         assert (generators[0] is None) == (generators[1] is None)
         if generators[1] is not None:
             assert to_dict(generators[0]) == to_dict(generators[1])
+
+
+def test_entries_of_a_comparison() -> None:
+    plain = compare.entry("sac-cpu:256:agent.algorithm.tau=0.1,physics=ovphysx")
+    assert plain == ("sac-cpu", 256, ("agent.algorithm.tau=0.1", "physics=ovphysx"), "")
+    assert plain.label == "sac-cpu_256_agent.algorithm.tau-0.1_physics-ovphysx"
+    named = compare.entry("±1=sac-cpu:256:agent.algorithm.action_bounds=1")
+    assert named == ("sac-cpu", 256, ("agent.algorithm.action_bounds=1",), "±1") and named.label == "±1"
+    for text, what in (("sac", "is not AGENT"), ("sac:0", "is not AGENT"), ("a/b=sac:1", "name of a file")):
+        with pytest.raises(argparse.ArgumentTypeError, match=what):
+            compare.entry(text)

@@ -135,16 +135,16 @@ def test_demo_to_its_end(tmp_path: Path) -> None:
 
 def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path) -> None:
     command = [
-        *script("compare"), "ppo:16:env.episode_length_s=0.4", "--seeds", "1", "--max_time", "4s", "--episodes", "4",
-        "--out", "out", "--checkpoints", "kept",
+        *script("compare"), "short=ppo:16:env.episode_length_s=0.4", "--seeds", "1", "--max_time", "4s",
+        "--episodes", "4", "--out", "out", "--checkpoints", "kept",
     ]  # fmt: skip
     succeed(command, tmp_path)
-    assert (tmp_path / "kept" / f"{TASK}_ppo_16_env.episode_length_s-0.4_seed1.pt").is_file()
+    assert (tmp_path / "kept" / f"{TASK}_short_seed1.pt").is_file()
     (curve,) = (tmp_path / "out").glob("*_seed1.csv")
     written = curve.stat().st_mtime_ns
     with (tmp_path / "out" / "summary.csv").open() as file:
         (row,) = csv.DictReader(file)
-    assert row["agent"] == "ppo_16_env.episode_length_s-0.4" and np.isfinite(float(row["evaluation_mean"]))
+    assert row["agent"] == "short" and np.isfinite(float(row["evaluation_mean"]))
     assert (tmp_path / "out" / "curves.png").is_file()
     assert "is there" in succeed(command, tmp_path) and curve.stat().st_mtime_ns == written
 

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -34,19 +35,25 @@ class Entry(NamedTuple):
     agent: str
     num_envs: int
     overrides: tuple[str, ...]
+    name: str = ""
 
     @property
     def label(self) -> str:
         """Name in the plot and of the files."""
+        if self.name:
+            return self.name
         return "_".join([self.agent, str(self.num_envs), *(item.replace("=", "-") for item in self.overrides)])
 
 
 def entry(text: str) -> Entry:
-    """Parse ``AGENT:NUM_ENVS[:override,override]``."""
-    parts = text.split(":", 2)
-    if len(parts) < 2 or not parts[1].isdigit() or int(parts[1]) < 1:
+    """Parse ``[NAME=]AGENT:NUM_ENVS[:override,override]``."""
+    agent, *parts = text.split(":", 2)
+    name, _, agent = agent.rpartition("=")
+    if not parts or not parts[0].isdigit() or int(parts[0]) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not AGENT:NUM_ENVS, such as sac-cpu:256")
-    return Entry(parts[0], int(parts[1]), tuple(parts[2].split(",")) if len(parts) == 3 else ())
+    if not re.fullmatch(r"[\w.±-]*", name):
+        raise argparse.ArgumentTypeError(f"'{name}' cannot be the name of a file")
+    return Entry(agent, int(parts[0]), tuple(parts[1].split(",")) if len(parts) == 2 else (), name)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         " Seeds are the outer loop, so that a drift of the machine's speed meets all agents."
         " A training whose CSV is already there is not repeated.",
     )
-    result.add_argument("entries", nargs="+", type=entry, metavar="AGENT:NUM_ENVS[:OVERRIDES]", help="Agents.")
+    result.add_argument("entries", nargs="+", type=entry, metavar="[NAME=]AGENT:NUM_ENVS[:OVERRIDES]", help="Agents.")
     result.add_argument(
         "--task",
         nargs="+",
