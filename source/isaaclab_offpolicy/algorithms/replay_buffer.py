@@ -64,9 +64,9 @@ class ObservationRing:
         low, step = (t.index_select(0, index).view(values.shape) for t in (self._low, self._step))
         return torch.addcmul(low, values.float(), step)
 
-    def rows(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Rows as they are stored, by name, on the CPU; ``index`` has shape [K]."""
-        return {name: tensor.index_select(0, index).cpu() for name, tensor in self._tensors().items()}
+    def rows(self, first: int, count: int) -> dict[str, torch.Tensor]:
+        """Rows as they are stored, by name, as new tensors on the CPU."""
+        return {name: _unrolled(tensor, first, count) for name, tensor in self._tensors().items()}
 
     def set_rows(self, rows: Mapping[str, torch.Tensor], count: int) -> None:
         """Put the last ``count`` of what :meth:`rows` gave into the first rows."""
@@ -204,13 +204,13 @@ class ReplayBuffer:
         """
         if not self._allocated:
             raise ValueError("the replay buffer is empty")
-        index = torch.arange(self._row - self._filled, self._row + 1, device=self.device) % self.rows
+        first, count = (self._row - self._filled) % self.rows, self._filled + 1
         return {
             "num_envs": self.num_envs,
             "storage": self.storage,
             "obs_dims": dict(self._obs_dims),
-            "columns": {name: tensor.index_select(0, index).cpu() for name, tensor in self._columns().items()},
-            "obs": {group: ring.rows(index) for group, ring in self.obs.items()},
+            "columns": {name: _unrolled(tensor, first, count) for name, tensor in self._columns().items()},
+            "obs": {group: ring.rows(first, count) for group, ring in self.obs.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -438,6 +438,15 @@ class Prefetch:
                 rest = {name: move(getattr(batch, name)) for name in ("action", "reward", "discount", "weight")}
             self._stream.synchronize()
             return ReplayBatch(obs=obs, next_obs=next_obs, **rest)
+
+
+def _unrolled(ring: torch.Tensor, first: int, count: int) -> torch.Tensor:
+    """``count`` rows of a ring from row ``first`` on, in a new tensor on the CPU."""
+    result = torch.empty(count, *ring.shape[1:], dtype=ring.dtype)
+    before = min(count, len(ring) - first)
+    result[:before].copy_(ring[first : first + before])
+    result[before:].copy_(ring[: count - before])
+    return result
 
 
 def _take(storage: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
