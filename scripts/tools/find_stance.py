@@ -7,7 +7,7 @@ A default pose is not always a good one to start from: under its weight the robo
 task rewards, and where standing costs more than falling, a policy learns to fall. This searches the constant actions,
 left and right alike, with the cross-entropy method (Rubinstein 1999), prints how the best pose compares with the
 default one, and writes a bounds file: the targets' box of ``--radius`` around it. SAC starts in the middle of its box
-with ``agent.actor.distribution_cfg.init_at_zero=false``. Example::
+with ``agent.actor.distribution_cfg.init_at_zero=false``. ``--noise`` asks for a pose that bears exploration. Example::
 
     scripts/tools/find_stance.py --task Isaac-Velocity-Flat-Unitree-Go2-v0 --radius 0.25 --out stance.yaml
 """
@@ -22,6 +22,7 @@ import torch
 
 from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsError, action_bounds
 from isaaclab_offpolicy.action_bounds.environment import robot_mirror
+from isaaclab_offpolicy.algorithms.exploration import HeldNoise
 from isaaclab_offpolicy.cli.arguments import (
     CliError,
     check_device,
@@ -39,13 +40,20 @@ KEPT = 0.3
 """Share of the old spread in the new one, so that it does not close too soon."""
 
 
-def rewards_of(env: Any, actions: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+NOISE_HOLD = 10
+"""Vector steps for which noise is held, as SAC's is on a machine without a GPU."""
+
+
+def rewards_of(
+    env: Any, actions: torch.Tensor, steps: int, noise_std: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Hold actions from a reset on.
 
     Args:
         env: The wrapped environment with N environments.
         actions: Constant actions [policy units], shape [N, A].
         steps: Vector steps.
+        noise_std: Size of the noise that is added [policy units], shape [A].
 
     Returns:
         Mean reward per step, whether the robot stayed up, and the mean height of its base [m], shape [N] each;
@@ -55,10 +63,11 @@ def rewards_of(env: Any, actions: torch.Tensor, steps: int) -> tuple[torch.Tenso
     up = torch.ones_like(total, dtype=torch.bool)
     measure = velocity_tracking(env.unwrapped)
     height = torch.full_like(total, 0.0 if measure else torch.nan)
+    noise = HeldNoise(*actions.shape, NOISE_HOLD, device=actions.device)
     with torch.inference_mode():
         env.reset()
         for _ in range(steps):
-            _, rewards, dones, _ = env.step(actions)
+            _, rewards, dones, _ = env.step(actions + noise_std * noise.sample())
             total += rewards
             up &= ~dones.bool()
             if measure is not None:
@@ -66,7 +75,7 @@ def rewards_of(env: Any, actions: torch.Tensor, steps: int) -> tuple[torch.Tenso
     return total / steps, up, height / steps
 
 
-def search(env: Any, steps: int, generations: int, spread: float) -> torch.Tensor:
+def search(env: Any, steps: int, generations: int, spread: float, noise: float) -> torch.Tensor:
     """The best constant action [policy units], shape [A].
 
     Args:
@@ -74,6 +83,7 @@ def search(env: Any, steps: int, generations: int, spread: float) -> torch.Tenso
         steps: Vector steps for which an action is held.
         generations: Number of generations.
         spread: Standard deviation of the first one [rad].
+        noise: Standard deviation of the noise around a pose [rad].
     """
     device = env.device
     limits = action_bounds(env, JOINT_LIMITS)
@@ -83,11 +93,11 @@ def search(env: Any, steps: int, generations: int, spread: float) -> torch.Tenso
     index, sign = torch.tensor(mirror.index, device=device), torch.tensor(mirror.sign, device=device)
     mean, std = torch.zeros_like(scale), spread / scale
     for generation in range(generations):
-        noise = torch.randn(env.num_envs, len(scale), device=device)
+        draw = torch.randn(env.num_envs, len(scale), device=device)
         # its half that is left-right symmetric; the other half has as much of the variance
-        noise = (noise + sign * noise[:, index]) / 2**0.5
-        actions = torch.clamp(mean + std * noise, low, high)
-        score, up, _ = rewards_of(env, actions, steps)
+        draw = (draw + sign * draw[:, index]) / 2**0.5
+        actions = torch.clamp(mean + std * draw, low, high)
+        score, up, _ = rewards_of(env, actions, steps, noise / scale)
         score = torch.where(up, score, -torch.inf)
         count = max(2, min(round(ELITE * env.num_envs), int(up.sum())))
         if int(up.sum()) < 2:
@@ -108,6 +118,10 @@ def main() -> None:
     parser.add_argument("--task", required=True, help="Task.")
     parser.add_argument("--radius", type=float, default=0.25, help="Half width of the box [rad]; default 0.25.")
     parser.add_argument("--spread", type=float, default=0.25, help="Spread of the first poses [rad]; default 0.25.")
+    parser.add_argument(
+        "--noise", type=float, default=0.0,
+        help="Noise that the pose has to bear [rad], held for 10 steps as SAC's; default 0.",
+    )  # fmt: skip
     parser.add_argument("--generations", type=positive_int, default=6, help="Default 6.")
     parser.add_argument("--seconds", type=float, default=4.0, help="Time for which a pose is held [s]; default 4.")
     parser.add_argument("--num_envs", type=positive_int, default=256, help="Poses of a generation; default 256.")
@@ -115,25 +129,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="Bounds file to write.")
     parser.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
     args = parser.parse_intermixed_args()
-    if args.radius <= 0.0 or args.spread <= 0.0 or args.seconds <= 0.0:
-        raise CliError("--radius, --spread and --seconds must be above zero")
+    if args.radius <= 0.0 or args.spread <= 0.0 or args.seconds <= 0.0 or args.noise < 0.0:
+        raise CliError("--radius, --spread and --seconds must be above zero, --noise not below it")
     key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
     overrides = engine_overrides(args.task, device, args.overrides)
     torch.manual_seed(1)
     try:
         with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
             steps = max(1, round(args.seconds / env.unwrapped.step_dt))
-            best = search(env, steps, args.generations, args.spread)
-            results = {}
+            best = search(env, steps, args.generations, args.spread, args.noise)
+            limits = action_bounds(env, JOINT_LIMITS)
+            assert limits.action_scale is not None and limits.default_pose is not None
+            results, std = {}, args.noise / torch.tensor(limits.action_scale, device=best.device)
             for name, action in {"default pose": torch.zeros_like(best), "this pose": best}.items():
-                reward, up, height = rewards_of(env, action.expand(env.num_envs, -1), steps)
+                reward, up, height = rewards_of(env, action.expand(env.num_envs, -1), steps, std)
                 results[name] = float(reward.mean()) / env.unwrapped.step_dt
                 print(
                     f"{name:>12}: reward {results[name]:.3f} per second,"
                     f" {100 * up.float().mean():.0f} % stay up, base at {height.mean():.3f} m"
                 )
-            limits = action_bounds(env, JOINT_LIMITS)
-            assert limits.action_scale is not None and limits.default_pose is not None
             for joint, action, scale, pose in zip(
                 limits.joint_names, best.tolist(), limits.action_scale, limits.default_pose, strict=True
             ):
@@ -148,6 +162,7 @@ def main() -> None:
                     f"±{args.radius:g} rad about the constant pose that {args.task} rewards most",
                     {
                         "task": args.task,
+                        "noise": args.noise,
                         "reward_per_second": {name: round(value, 3) for name, value in results.items()},
                     },
                     limits.action_scale,

@@ -69,6 +69,7 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
     obs = fresh()
     buffer.begin({"policy": obs.unsqueeze(-1)})
     rows = max(history["rows"], n_steps)
+    expected = 0
     for step, events in enumerate(history["events"]):
         action, reward, final = fresh() / 1e4, fresh(), fresh()
         terminated = torch.tensor([e in ("fall", "both") for e in events])
@@ -86,7 +87,7 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
                 "next_obs": next_obs.tolist(),
             }
         )  # fmt: skip
-        obs = next_obs
+        obs, expected = next_obs, min(expected + 1, rows)
         if step in history["saved"]:
             rows = max(history["saved"][step], n_steps)
             restored = ReplayBuffer(rows * num_envs, num_envs, {"policy": 1}, 1, n_steps, gamma)
@@ -99,10 +100,10 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
             last["final_obs"] = [after if was_cut else final for was_cut, after, final in pairs]
             recorder.obs.append([])
             recorder.steps.append({"gap": True, "truncated": [False] * num_envs})
-            obs = fresh()
+            obs, expected = fresh(), min(min(expected, rows) + 1, rows)
             buffer.begin({"policy": obs.unsqueeze(-1)})
     stored = len(buffer) // num_envs
-    assert stored <= rows and (history["saved"] or stored == min(len(recorder.steps), rows))
+    assert stored == expected
     for age in range(stored):
         start = len(recorder.steps) - 1 - age
         for env in range(num_envs):
@@ -121,14 +122,14 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
                 assert batch.next_obs["policy"].item() == bootstrap
 
 
-def filled(steps: int = 50, num_envs: int = 4, **kwargs) -> ReplayBuffer:
+def filled(steps: int = 50, num_envs: int = 4, ends: float = 0.0, **kwargs) -> ReplayBuffer:
     buffer = ReplayBuffer(1000, num_envs, {"policy": 3, "critic": 2}, 2, **kwargs)
     obs = {"policy": torch.randn(num_envs, 3), "critic": torch.randn(num_envs, 2)}
     buffer.begin(obs)
-    none = torch.zeros(num_envs, dtype=torch.bool)
     for _ in range(steps):
         obs = {"policy": torch.randn(num_envs, 3), "critic": torch.randn(num_envs, 2)}
-        buffer.add(torch.randn(num_envs, 2), torch.randn(num_envs), none, none, obs)
+        fall, timeout = torch.rand(2, num_envs) < ends
+        buffer.add(torch.randn(num_envs, 2), torch.randn(num_envs), fall, timeout, obs, obs)
     return buffer
 
 
@@ -260,19 +261,20 @@ def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_st
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_a_written_buffer_is_read_with_what_it_held(storage: str) -> None:
-    buffer = filled(steps=300, storage=storage)
+    buffer = filled(steps=300, ends=0.3, storage=storage)
     state = buffer.state_dict()
     assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors_of(state)), "no views"
     other = ReplayBuffer(400, 4, {"policy": 3, "critic": 2}, 2, storage=storage)
     other.load_state_dict(state)
     assert len(other) == 400, "as much as it can hold"
-    for age in (0, 57, 99):
+    for age in range(100):
         draw = Draw(torch.full((1, 4), age), torch.arange(4).unsqueeze(0), 0)
         ours, theirs = other.gather(draw._replace(newest=other._row)), buffer.gather(draw._replace(newest=buffer._row))
         for group in ("policy", "critic"):
             assert torch.equal(ours.obs[group], theirs.obs[group])
             assert torch.equal(ours.next_obs[group], theirs.next_obs[group])
-        assert torch.equal(ours.action, theirs.action) and torch.equal(ours.reward, theirs.reward)
+        for name in ("action", "reward", "discount", "weight"):
+            assert torch.equal(getattr(ours, name), getattr(theirs, name))
 
 
 def tensors_of(state: dict) -> list[torch.Tensor]:

@@ -189,6 +189,23 @@ def test_entries_of_a_comparison() -> None:
     assert plain.label == "sac-cpu_256_agent.algorithm.tau-0.1_physics-ovphysx"
     named = compare.entry("±1=sac-cpu:256:agent.algorithm.action_bounds=1")
     assert named == ("sac-cpu", 256, ("agent.algorithm.action_bounds=1",), "±1") and named.label == "±1"
-    for text, what in (("sac", "is not AGENT"), ("sac:0", "is not AGENT"), ("a/b=sac:1", "name of a file")):
+    for text, what in (
+        ("sac", "is not AGENT"),
+        ("sac:0", "is not AGENT"),
+        ("a/b=sac:1", "name of a file"),
+        ("=sac:1", "file"),
+    ):
         with pytest.raises(argparse.ArgumentTypeError, match=what):
             compare.entry(text)
+
+
+def test_a_comparison_does_not_mix_results(tmp_path: Path) -> None:
+    given = ["--seeds", "1", "--max_time", "1m", "--out", str(tmp_path)]
+    assert "two agents would be called 'x'" in message(compare.main, ["x=sac:16", "x=sac:32", *given])
+    (tmp_path / "x_seed1.csv").write_text("env_steps,wall_time_s,mean_return,mean_episode_length\n")
+    made = f"scripts/train.py --task {TASK} --agent sac --num_envs 16 --max_time 60s --seed 1"
+    (tmp_path / "x_seed1.json").write_text(json.dumps({"training_command": made}))
+    assert "made with another command" in message(compare.main, ["x=sac:16:agent.algorithm.tau=0.1", *given])
+    compare.check_command(tmp_path / "x_seed1.csv", compare.train_command(TASK, compare.entry("x=sac:16"), 1, 60.0))
+    (tmp_path / "x_seed1.json").unlink()
+    assert "no evaluation" in message(compare.main, ["x=sac:16", *given])

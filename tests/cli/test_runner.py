@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import resource
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ import torch
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.cli.arguments import CliError
-from isaaclab_offpolicy.cli.runner import Runner
+from isaaclab_offpolicy.cli.runner import Runner, find_replay
 from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
 
 
@@ -35,6 +37,19 @@ def runner(train_cfg, tmp_path: Path):
 
 def checkpoints(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.pt*"))
+
+
+@contextlib.contextmanager
+def limited_file_size(limit: int) -> Iterator[None]:
+    """Let no file become larger than this [bytes]: writes fail as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
 
 
 def test_a_run_records_bounds_versions_command_and_progress(runner, tmp_path: Path) -> None:
@@ -113,35 +128,36 @@ def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsy
     run.learn(2)
     path = tmp_path / "run" / "model_1.pt"
     before = path.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes fail instead, as on a full disk
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    with limited_file_size(len(before) // 2):
         run.save(str(path))
         with pytest.raises(CliError, match="could not be written"):
             run.current_learning_iteration = 9
             run._save_last()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, previous)
     assert "could not be written" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert not list((tmp_path / "run").glob("*.tmp"))
 
 
-def test_a_training_goes_on_with_its_replay_buffer(
-    train_cfg, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def build(folder: str, num_envs: int = 32) -> Runner:
-        cfg = train_cfg(learning_starts=64, save_replay_buffer=True)
-        cfg["save_interval"] = 5
-        return Runner(LinearQuadraticEnv(num_envs), cfg, log_dir=str(tmp_path / folder), device="cpu")
+@pytest.fixture
+def keeper(train_cfg, tmp_path: Path):
+    """Builds runners that keep their replay buffer."""
 
-    first = build("first")
+    def build(folder: str | None, num_envs: int = 32, save_replay_buffer: bool = True) -> Runner:
+        cfg = train_cfg(learning_starts=64, save_replay_buffer=save_replay_buffer)
+        cfg["save_interval"] = 5
+        log_dir = None if folder is None else str(tmp_path / folder)
+        return Runner(LinearQuadraticEnv(num_envs), cfg, log_dir=log_dir, device="cpu")
+
+    return build
+
+
+def test_a_training_goes_on_with_its_replay_buffer(keeper, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "first"
+    first = keeper("first")
     first.learn(8)
-    checkpoint = str(tmp_path / "first" / "model_7.pt")
-    assert [path.name for path in (tmp_path / "first").glob("replay_*")] == ["replay_7.pt"], "the newest only"
-    second = build("second")
+    checkpoint = str(folder / "model_7.pt")
+    assert [path.name for path in folder.glob("replay_*")] == ["replay_7.pt"], "the newest only"
+    second = keeper("second")
     second.load(checkpoint)
     assert "replay_7.pt, " in capsys.readouterr().out
     stored, updates = len(second.alg.storage), second.alg.num_updates
@@ -156,18 +172,62 @@ def test_a_training_goes_on_with_its_replay_buffer(
     assert bool(new.done[79:81].all()) and not bool(new.is_start[80].any()) and bool(new.is_start[81].all())
     assert torch.equal(new.obs["policy"][80], old.obs["policy"][80]), "the last observation of what was cut off"
 
-    # without it, it collects first; with one of other environments, it says so
-    os.replace(tmp_path / "first" / "replay_7.pt", tmp_path / "kept")
-    third = build("third")
-    third.load(checkpoint)
-    third.learn(1)
-    assert third.alg.num_updates == updates
-    os.replace(tmp_path / "kept", tmp_path / "first" / "replay_7.pt")
-    with pytest.raises(CliError, match=r"replay_7.pt: .*32 environments, not 16; move it away"):
-        build("fourth", 16).load(checkpoint)
-    (tmp_path / "first" / "replay_7.pt").write_bytes(b"cut short")
-    with pytest.raises(CliError, match=r"replay_7.pt: "):
-        build("fifth").load(checkpoint)
+    # a runner that has learned already begins anew, too
+    first.load(checkpoint)
+    first.learn(1)
+    assert bool(first.alg.storage.obs["policy"][81].any())
+
+    # playback has no use for it, and a training that does not keep its own leaves it alone
+    capsys.readouterr()
+    keeper(None).load(checkpoint)
+    other = keeper("other", save_replay_buffer=False)
+    other.load(checkpoint)
+    output = capsys.readouterr().out
+    assert "Replay buffer" not in output and output.count("is left alone") == 1
+    other.learn(1)
+    assert other.alg.num_updates == updates and len(other.alg.storage) == 10 * 32
+
+
+def test_replay_buffers_that_cannot_be_used(keeper, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keeper("first").learn(2)
+    folder = tmp_path / "first"
+    checkpoint, replay = str(folder / "model_1.pt"), folder / "replay_1.pt"
+    with pytest.raises(CliError, match=r"replay_1.pt: .*32 environments, not 16; move it away"):
+        keeper("second", 16).load(checkpoint)
+    for contents in (b"cut short", b""):
+        replay.write_bytes(contents)
+        with pytest.raises(CliError, match=r"replay_1.pt: .*move it away"):
+            keeper("second").load(checkpoint)
+    torch.save({name: 1 for name in ("num_envs", "storage", "obs_dims", "columns", "obs")}, replay)
+    with pytest.raises(CliError, match=r"replay_1.pt: .*move it away"):
+        keeper("second").load(checkpoint)
+    replay.unlink()
+    run = keeper("second")
+    run.load(checkpoint)
+    assert "No replay buffer lies beside" in capsys.readouterr().out
+    updates = run.alg.num_updates
+    run.learn(1)
+    assert run.alg.num_updates == updates, "it collects first"
+
+
+def test_a_full_disk_costs_the_newest_replay_buffer_only(
+    keeper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = keeper("first"), tmp_path / "first"
+    run.learn(2)
+    small = (folder / "model_1.pt").stat().st_size
+    kept = folder / "replay_by_hand.pt"
+    kept.write_bytes(b"")
+    run.learn(60)  # the replay buffer becomes larger than a checkpoint
+    before = checkpoints(folder)
+    assert (folder / "replay_61.pt").stat().st_size > 1.5 * small
+    run.current_learning_iteration = 99
+    with limited_file_size(int(1.2 * small)):
+        run.save(str(folder / "model_99.pt"))
+    assert "replay_99.pt could not be written" in capsys.readouterr().err
+    assert checkpoints(folder) == sorted([*before, "model_99.pt"]) and kept.is_file()
+    assert find_replay(str(folder / "model_99.pt")) == folder / "replay_61.pt"
+    assert find_replay(str(folder / "model_60.pt")) is None is find_replay(str(folder / "best.pt"))
 
 
 def test_evaluation_counts_each_environments_first_episodes() -> None:

@@ -62,11 +62,13 @@ def test_actuator_response_of_a_network_that_is_the_motor(ppo: str, tmp_path: Pa
 def test_a_stance_is_found(tmp_path: Path) -> None:
     task = ["--task", "Isaac-Velocity-Flat-Unitree-Go2-v0", "--num_envs", "32", "--generations", "3"]
     output = succeed(
-        [*tool("find_stance"), *task, "--seconds", "1", "--radius", "0.2", "--out", "stance.yaml"], tmp_path
+        [*tool("find_stance"), *task, "--seconds", "1", "--radius", "0.2", "--noise", "0.02", "--out", "stance.yaml"],
+        tmp_path,
     )
     default, found = (float(value) for value in re.findall(r"pose: reward (-?[\d.]+) per second", output))
     assert found > default, "under its weight Go2 sinks below the height that its task rewards"
     bounds = ActionBounds.from_yaml(tmp_path / "stance.yaml")
+    assert bounds.info["noise"] == 0.02
     assert bounds.action_scale is not None and len(bounds.joint_names) == 12
     middle = {}
     for name, low, high, scale in zip(bounds.joint_names, bounds.low, bounds.high, bounds.action_scale, strict=True):

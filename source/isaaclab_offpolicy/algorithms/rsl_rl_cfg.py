@@ -91,8 +91,9 @@ class SacAlgorithmCfg:
     transitions of the next round are then fetched while the environment steps and the learner learns."""
 
     save_replay_buffer: bool = False
-    """Whether ``scripts/train.py`` writes the replay buffer beside the newest checkpoint, from which ``--resume`` goes
-    on: half a gigabyte for two million transitions on flat ground, and as much memory while it is written."""
+    """Whether ``scripts/train.py`` writes the replay buffer beside the newest checkpoint, and ``--resume`` goes on with
+    it: half a gigabyte for two million transitions on flat ground, twice that on the disk while a newer one is written,
+    and as much memory."""
 
     batch_size: int = 512
     """Transitions per gradient step."""

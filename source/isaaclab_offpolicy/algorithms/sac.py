@@ -496,6 +496,7 @@ class SAC:
         """
         self.storage.load_state_dict(state)
         self.storage.cut()  # the environments begin anew
+        self._begun = False
         self._learn_from = self.num_timesteps + max(0, self.learning_starts - len(self.storage))
 
     # -- learning

@@ -418,12 +418,10 @@ def measure_recording(actions: int, num_actions: int, device: str) -> dict[str, 
         device: Device of the actions and of the histogram.
 
     Returns:
-        ``actions_per_second``; ``memory_mib``, by how much recording raised the peak of the process's memory [MiB],
-        on a GPU of the device's; ``error_percent``, the largest difference of the 2.5 and 97.5 percentiles from numpy's
-        on the same actions, in percent of the joint's range.
+        ``actions_per_second``; ``memory_mib``, how much more memory the process (on a GPU: the device) had while it
+        recorded, at most, than before [MiB]; ``error_percent``, the largest difference of the 2.5 and 97.5 percentiles
+        from numpy's on the same actions, in percent of the joint's range.
     """
-    import resource
-
     import numpy as np
     import torch
 
@@ -439,22 +437,29 @@ def measure_recording(actions: int, num_actions: int, device: str) -> dict[str, 
             tail = torch.rand((shape[0], 1), generator=generator, device=device).clamp(min=1e-6).log().neg().sqrt()
             yield spread * (normal / tail.clamp(min=0.3) + np.sin(6.0 * start / actions))
 
-    def peak() -> float:
-        if torch.device(device).type == "cuda":
+    cuda = torch.device(device).type == "cuda"
+
+    def memory() -> float:
+        if cuda:
+            torch.cuda.synchronize()
             return torch.cuda.max_memory_allocated() / 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        resident = Path("/proc/self/statm").read_text().split()[1]
+        return int(resident) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     recorder = ActionRecorder([f"joint_{i}" for i in range(num_actions)], device=device)
     first = next(batches())
     for _ in range(3):
         ActionRecorder(recorder.joint_names, device=device).add(first)  # what the libraries take once and for all
-    before, elapsed = peak(), 0.0
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    before, most, elapsed = memory(), 0.0, 0.0
     for batch in batches():
         start = time.perf_counter()
         recorder.add(batch)
+        most = max(most, memory())  # waits for the device
         elapsed += time.perf_counter() - start
     low, high = recorder.histogram.percentiles((2.5, 97.5)).cpu().numpy()
-    memory, error, end = peak() - before, 0.0, 0
+    error, end = 0.0, 0
     data = np.empty((num_actions, actions), np.float32)
     for batch in batches():
         data[:, end : end + len(batch)] = batch.T.cpu().numpy()
@@ -462,7 +467,7 @@ def measure_recording(actions: int, num_actions: int, device: str) -> dict[str, 
     for joint, ours in zip(data, np.stack((low, high), axis=1), strict=True):
         expected = np.percentile(joint, (2.5, 97.5))
         error = max(error, float(np.abs(ours - expected).max() / (joint.max() - joint.min())))
-    return {"actions_per_second": actions / elapsed, "memory_mib": memory, "error_percent": 100.0 * error}
+    return {"actions_per_second": actions / elapsed, "memory_mib": most - before, "error_percent": 100.0 * error}
 
 
 def measure_learner(

@@ -23,7 +23,7 @@ import numpy as np
 
 from isaaclab_offpolicy.evaluation import plot_progress, read_progress
 
-from .arguments import check_task_and_agent, duration, positive_int, run_logged
+from .arguments import CliError, check_task_and_agent, duration, positive_int, run_logged
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
@@ -48,10 +48,10 @@ class Entry(NamedTuple):
 def entry(text: str) -> Entry:
     """Parse ``[NAME=]AGENT:NUM_ENVS[:override,override]``."""
     agent, *parts = text.split(":", 2)
-    name, _, agent = agent.rpartition("=")
+    name, named, agent = agent.rpartition("=")
     if not parts or not parts[0].isdigit() or int(parts[0]) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not AGENT:NUM_ENVS, such as sac-cpu:256")
-    if not re.fullmatch(r"[\w.±-]*", name):
+    if named and not re.fullmatch(r"[\w.±-]+", name):
         raise argparse.ArgumentTypeError(f"'{name}' cannot be the name of a file")
     return Entry(agent, int(parts[0]), tuple(parts[1].split(",")) if len(parts) == 2 else (), name)
 
@@ -83,12 +83,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the comparison.
 
     Raises:
-        CliError: If a training or an evaluation fails.
+        CliError: If a training or an evaluation fails, two agents have one name, or a result that is there was made
+            with another command.
     """
     args = parser().parse_args(argv)
     for task in args.task:
         for item in args.entries:
             check_task_and_agent(task, item.agent)
+    labels = [item.label for item in args.entries]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        raise CliError(f"two agents would be called '{twice}'; name them, as in NAME={twice}")
     folders = {task: args.out.resolve() / (task if len(args.task) > 1 else "") for task in args.task}
     for out in folders.values():
         out.mkdir(parents=True, exist_ok=True)
@@ -97,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for item in args.entries:
                 target = out / f"{item.label}_seed{seed}.csv"
                 if target.is_file():
+                    check_command(target, train_command(task, item, seed, args.max_time))
                     print(f"[compare] {target.name} is there")
                     continue
                 print(f"[compare] {task}, {item.label}, seed {seed}", flush=True)
@@ -146,12 +152,30 @@ def _curves(folder: Path) -> dict[str, list[Path]]:
     return groups
 
 
+def train_command(task: str, item: Entry, seed: int, max_time: float) -> list[str]:
+    """Arguments of ``scripts/train.py`` for one training."""
+    which = ["--task", task, "--agent", item.agent, "--num_envs", str(item.num_envs)]
+    return [*which, "--max_time", f"{max_time:g}s", "--seed", str(seed), *item.overrides]
+
+
+def check_command(target: Path, command: Sequence[str]) -> None:
+    """Check that a result that is there is the one that is wanted.
+
+    Raises:
+        CliError: If it was made with another command.
+    """
+    evaluation = target.with_suffix(".json")
+    made = json.loads(evaluation.read_text())["training_command"] if evaluation.is_file() else "no evaluation"
+    if made != shlex.join(["scripts/train.py", *command]):
+        raise CliError(f"{target} was made with another command ({made}); give the agent another name, or move it away")
+
+
 def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, folder: Path, target: Path) -> Path:
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
-    command = [*which, "--num_envs", str(item.num_envs), "--max_time", f"{max_time:g}s", "--seed", str(seed)]
+    command = train_command(task, item, seed, max_time)
     # PPO's own number of iterations would end it early
-    run_logged("train", [*command, "--max_iterations", "1000000", *item.overrides], folder / "train.log", folder)
+    run_logged("train", [*command, "--max_iterations", "1000000"], folder / "train.log", folder)
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
@@ -159,7 +183,7 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     result = json.loads(evaluation.read_text())
     checkpoint = Path(result["checkpoint"])
     result["checkpoint"] = checkpoint.name
-    result["training_command"] = shlex.join(["scripts/train.py", *command, *item.overrides])
+    result["training_command"] = shlex.join(["scripts/train.py", *command])
     result["versions"] = json.loads((progress.parent / "versions.json").read_text())
     result["machine"] = {"cpu": _cpu_name(), "cores": os.cpu_count()}
     evaluation.write_text(json.dumps(result, indent=2) + "\n")

@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import platform
+import re
 import shlex
 import signal
 import statistics
@@ -48,6 +49,9 @@ PACKAGES = (
     "tfp-nightly",
 )
 """Packages whose versions a run records."""
+
+CHECKPOINT, REPLAY = re.compile(r"model_(\d+)\.pt"), re.compile(r"replay_(\d+)\.pt")
+"""Names of a run's checkpoints and replay buffers."""
 
 MIN_EPISODES = 50
 """Episodes whose mean return is needed before a checkpoint may be called the best."""
@@ -241,48 +245,66 @@ class Runner(OnPolicyRunner):
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
     ) -> dict:
-        """Load a checkpoint, and for a training the replay buffer that lies beside it.
+        """Load a checkpoint; a training that keeps its replay buffer goes on with the one that lies beside it.
 
         Raises:
             CliError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
         """
         infos = load_checkpoint(super().load, path, load_cfg, strict, map_location or self.device)
-        replay = replay_path(path)
-        if self.logger.log_dir is not None and isinstance(self.alg, SAC) and replay.is_file():
-            try:
-                state = torch.load(replay, weights_only=True, map_location="cpu", mmap=True)
-                self.alg.load_replay_buffer(state)
-            except (ValueError, KeyError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-                raise CliError(f"{replay}: {str(error).splitlines()[0]}; move it away to go on without it") from None
-            print(f"[INFO] Replay buffer: {replay}, {len(self.alg.storage)} transitions")
+        if self.logger.log_dir is not None and load_cfg is None and isinstance(self.alg, SAC):
+            self._load_replay(path)
         return infos
+
+    def _load_replay(self, checkpoint: str) -> None:
+        """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
+        assert isinstance(self.alg, SAC)
+        replay = find_replay(checkpoint)
+        if not self.alg.save_replay_buffer:
+            if replay is not None:
+                print(f"[INFO] {replay} is left alone; agent.algorithm.save_replay_buffer=true goes on with it")
+            return
+        if replay is None:
+            print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
+            return
+        try:
+            self.alg.load_replay_buffer(torch.load(replay, weights_only=True, map_location="cpu", mmap=True))
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError, OSError,
+                pickle.UnpicklingError) as error:  # fmt: skip
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CliError(f"{replay}: {reason}; move it away to go on without it") from None
+        print(f"[INFO] Replay buffer: {replay}, {len(self.alg.storage)} transitions")
 
     def save(self, path: str, infos: dict | None = None) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
         saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
-        replay, storage = replay_path(path), self.alg.storage
-        with_replay = isinstance(self.alg, SAC) and self.alg.save_replay_buffer and len(storage) > 0
-        if with_replay:
-            # first of all: the newest checkpoint always has one
-            with_replay = self._write_file(storage.state_dict(), str(replay))
-        if self._write_file(saved, path):
+        if self._write_file(lambda: saved, path):
             self.last_checkpoint = path
-            if with_replay:
-                for old in set(replay.parent.glob("replay_*.pt")) - {replay}:
-                    old.unlink(missing_ok=True)
             self.logger.save_model(path, self.current_learning_iteration)
         returns = self.logger.rewbuffer
         if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
             best = os.path.join(os.path.dirname(path), BEST_CHECKPOINT)
-            if self._write_file(saved, best):
+            if self._write_file(lambda: saved, best):
                 self._best_return = statistics.mean(returns)
+        # after what is small and matters most; without it, the one of an earlier checkpoint stays
+        if isinstance(self.alg, SAC) and self.alg.save_replay_buffer and self.last_checkpoint == path:
+            self._save_replay(path)
 
-    def _write_file(self, saved: dict, path: str) -> bool:
+    def _save_replay(self, checkpoint: str) -> None:
+        """Write the replay buffer beside a checkpoint, and remove those of earlier ones."""
+        path, storage = replay_path(checkpoint), self.alg.storage
+        if path is None or not len(storage) or not self._write_file(storage.state_dict, str(path)):
+            return
+        for old in path.parent.glob("replay_*.pt"):
+            if REPLAY.fullmatch(old.name) and old != path:
+                with contextlib.suppress(OSError):
+                    old.unlink()
+
+    def _write_file(self, contents: Callable[[], dict], path: str) -> bool:
         """Write a file beside its final name and rename it; returns whether that went well."""
         temporary = f"{path}.tmp"
         try:
             with open(temporary, "wb") as file:
-                torch.save(saved, file)
+                torch.save(contents(), file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -311,10 +333,21 @@ class Runner(OnPolicyRunner):
             raise CliError(f"the last checkpoint could not be written; the one before it is {self.last_checkpoint}")
 
 
-def replay_path(checkpoint: str) -> Path:
-    """Where the replay buffer of a checkpoint lies: ``replay_N.pt`` beside ``model_N.pt``."""
+def replay_path(checkpoint: str) -> Path | None:
+    """Where the replay buffer of a checkpoint lies: ``replay_N.pt`` beside ``model_N.pt``; ``best.pt`` has none."""
     path = Path(checkpoint)
-    return path.with_name(f"replay_{path.stem.removeprefix('model_')}.pt")
+    match = CHECKPOINT.fullmatch(path.name)
+    return path.with_name(f"replay_{match[1]}.pt") if match else None
+
+
+def find_replay(checkpoint: str) -> Path | None:
+    """The replay buffer of a checkpoint, or the newest of an earlier one: a full disk may have cost its own."""
+    match = CHECKPOINT.fullmatch(Path(checkpoint).name)
+    if match is None:
+        return None
+    names = (REPLAY.fullmatch(path.name) for path in Path(checkpoint).parent.iterdir())
+    numbers = [int(name[1]) for name in names if name and int(name[1]) <= int(match[1])]
+    return Path(checkpoint).with_name(f"replay_{max(numbers)}.pt") if numbers else None
 
 
 def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:

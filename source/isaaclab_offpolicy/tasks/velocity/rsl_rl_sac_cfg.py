@@ -19,8 +19,8 @@ class FlatSACRunnerCfg(SacRunnerCfg):
 ANYDRIVE_BOX = 0.5
 """Half width of the box of joint targets [rad] on a machine without a GPU, for robots on ANYdrives.
 
-Under their weight ANYmal's joints give way by 0.2 rad, and by 0.35 rad where noise makes its feet slide apart (docs,
-"Results"): within ±0.25 rad no policy can hold it up.
+Under their weight ANYmal's joints give way by 0.2 rad, and by 0.35 rad where noise makes its feet slide apart: targets
+within ±0.25 rad leave little to pull it up again (docs, "Results").
 """
 
 
