@@ -17,6 +17,8 @@ import imageio.v3 as iio
 import numpy as np
 from matplotlib.figure import Figure
 
+from isaaclab_offpolicy.cli.arguments import CliError
+
 
 def named_clip(text: str) -> tuple[str, Path]:
     """Parse ``NAME=PATH``."""
@@ -44,16 +46,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=named_clip, metavar="NAME=PATH", help="Clips.")
     parser.add_argument("--at", type=float, default=2.0, help="Time of the frames [s]; default 2.")
+    parser.add_argument(
+        "--crop", nargs=4, type=float, default=[0.0, 0.0, 1.0, 1.0], metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
+        help="Part of each frame, in shares of its width and height; default all of it.",
+    )  # fmt: skip
     parser.add_argument("--columns", type=int, default=3, help="Clips in a row; default 3.")
     parser.add_argument("--out", type=Path, required=True, help="Picture to write.")
     args = parser.parse_args()
+    left, top, right, bottom = args.crop
+    if not (0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0):
+        raise CliError("--crop is left, top, right and bottom from 0 to 1")
     rows = -(-len(args.clips) // args.columns)
     figure = Figure(figsize=(3.6 * args.columns, 2.3 * rows), layout="constrained")
     axes = figure.subplots(rows, args.columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
     for axis, (name, clip) in zip(axes, args.clips, strict=False):
-        axis.imshow(frame_at(clip, args.at))
+        frame = frame_at(clip, args.at)
+        height, width = frame.shape[:2]
+        axis.imshow(frame[int(top * height) : int(bottom * height), int(left * width) : int(right * width)])
         axis.set_title(name, fontsize=10)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(str(args.out), dpi=110)

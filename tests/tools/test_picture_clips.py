@@ -22,6 +22,20 @@ def test_frames_of_clips_in_one_picture(tmp_path: Path, monkeypatch: pytest.Monk
                                      "--out", str(out)])  # fmt: skip
     main()
     assert iio.imread(out).shape[1] > 500
+    # the upper half of a clip whose lower half is black
+    halves = np.zeros((10, 64, 64, 3), np.uint8)
+    halves[:, :32] = 200
+    iio.imwrite(tmp_path / "b.mp4", halves, plugin="FFMPEG", fps=10)
+    black = []
+    for crop in ([], ["--crop", "0", "0", "1", "0.4"]):
+        monkeypatch.setattr("sys.argv", ["picture_clips.py", f"B={tmp_path / 'b.mp4'}", "--out", str(out), *crop])
+        main()
+        black.append(int((iio.imread(out)[..., :3].max(axis=-1) < 30).sum()))
+    assert black[0] > 10_000 > 2_000 > black[1], "of which nothing is left but the title's letters"
+    monkeypatch.setattr("sys.argv", ["picture_clips.py", f"B={tmp_path / 'b.mp4'}", "--out", str(out), "--crop",
+                                     "0.5", "0", "0.5", "1"])  # fmt: skip
+    with pytest.raises(SystemExit):
+        main()
     monkeypatch.setattr("sys.argv", ["picture_clips.py", "One", "--out", str(out)])
     with pytest.raises(SystemExit):
         main()
