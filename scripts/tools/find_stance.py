@@ -63,7 +63,7 @@ def rewards_of(
     up = torch.ones_like(total, dtype=torch.bool)
     measure = velocity_tracking(env.unwrapped)
     height = torch.full_like(total, 0.0 if measure else torch.nan)
-    noise = HeldNoise(*actions.shape, NOISE_HOLD, device=actions.device)
+    noise = HeldNoise(actions.shape[0], actions.shape[1], NOISE_HOLD, device=actions.device)
     with torch.inference_mode():
         env.reset()
         for _ in range(steps):

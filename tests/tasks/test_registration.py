@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 
 import gymnasium as gym
@@ -52,8 +51,6 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
     box = 0.5 if robot.startswith("Anymal") else 0.25
     assert sac_cpu.algorithm.action_bounds == f"{box}rad"
     assert sac_cpu.actor.distribution_cfg.init_std * box == pytest.approx(0.05)
-    if importlib.util.find_spec("sbx"):
-        assert load_cfg_from_registry(task, "sbx_sac_cpu_cfg_entry_point").action_bounds == f"{box}rad"
     assert sac_cpu.algorithm.action_bounds_scale == 1.0
     assert (sac.algorithm.n_steps, sac.algorithm.train_freq) == ((1, 1) if terrain == "Flat" else (3, 10))
     assert sac.actor.hidden_dims == [512, 256, 128] and sac_cpu.actor.hidden_dims == [128, 128, 128]

@@ -27,7 +27,7 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
-from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
+from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
 
 from .arguments import BEST_CHECKPOINT, CliError
 
@@ -251,15 +251,15 @@ class Runner(OnPolicyRunner):
             CliError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
         """
         infos = load_checkpoint(super().load, path, load_cfg, strict, map_location or self.device)
-        if self.logger.log_dir is not None and load_cfg is None and isinstance(self.alg, SAC):
-            self._load_replay(path)
+        alg: Any = self.alg
+        if self.logger.log_dir is not None and load_cfg is None and isinstance(alg, SAC):
+            self._load_replay(alg, path)
         return infos
 
-    def _load_replay(self, checkpoint: str) -> None:
+    def _load_replay(self, sac: SAC, checkpoint: str) -> None:
         """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
-        assert isinstance(self.alg, SAC)
         replay = find_replay(checkpoint)
-        if not self.alg.save_replay_buffer:
+        if not sac.save_replay_buffer:
             if replay is not None:
                 print(f"[INFO] {replay} is left alone; agent.algorithm.save_replay_buffer=true goes on with it")
             return
@@ -267,12 +267,12 @@ class Runner(OnPolicyRunner):
             print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
             return
         try:
-            self.alg.load_replay_buffer(torch.load(replay, weights_only=True, map_location="cpu", mmap=True))
+            sac.load_replay_buffer(torch.load(replay, weights_only=True, map_location="cpu", mmap=True))
         except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError, OSError,
                 pickle.UnpicklingError) as error:  # fmt: skip
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CliError(f"{replay}: {reason}; move it away to go on without it") from None
-        print(f"[INFO] Replay buffer: {replay}, {len(self.alg.storage)} transitions")
+        print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
 
     def save(self, path: str, infos: dict | None = None) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
@@ -286,12 +286,13 @@ class Runner(OnPolicyRunner):
             if self._write_file(lambda: saved, best):
                 self._best_return = statistics.mean(returns)
         # after what is small and matters most; without it, the one of an earlier checkpoint stays
-        if isinstance(self.alg, SAC) and self.alg.save_replay_buffer and self.last_checkpoint == path:
-            self._save_replay(path)
+        alg: Any = self.alg
+        if isinstance(alg, SAC) and alg.save_replay_buffer and self.last_checkpoint == path:
+            self._save_replay(alg.storage, path)
 
-    def _save_replay(self, checkpoint: str) -> None:
+    def _save_replay(self, storage: ReplayBuffer, checkpoint: str) -> None:
         """Write the replay buffer beside a checkpoint, and remove those of earlier ones."""
-        path, storage = replay_path(checkpoint), self.alg.storage
+        path = replay_path(checkpoint)
         if path is None or not len(storage) or not self._write_file(storage.state_dict, str(path)):
             return
         for old in path.parent.glob("replay_*.pt"):
