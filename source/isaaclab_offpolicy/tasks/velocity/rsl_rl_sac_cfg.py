@@ -19,8 +19,8 @@ class FlatSACRunnerCfg(SacRunnerCfg):
 ANYDRIVE_BOX = 0.5
 """Half width of the box of joint targets [rad] on a machine without a GPU, for robots on ANYdrives.
 
-Under their weight ANYmal's joints give way by 0.2 rad, and by 0.35 rad where noise makes its feet slide apart: targets
-within ±0.25 rad leave little to pull it up again (docs, "Results").
+ANYmal's drives give way under its weight, and noise of 0.05 rad makes ANYmal-C sink by 0.1 m: targets within ±0.25 rad
+leave little to pull it up again (docs, "Results").
 """
 
 
