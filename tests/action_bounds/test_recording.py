@@ -38,11 +38,30 @@ def test_a_mirrored_pose_is_the_mirror_image(robot: str) -> None:
 
 def test_joints_without_an_image_are_named() -> None:
     x, y = np.eye(3)[0], np.eye(3)[1]
-    with pytest.raises(BoundsError, match="axis of joint 'b' is not known"):
-        mirror_joints(["a", "b"], {"a": x})
+    with pytest.raises(BoundsError, match="axis of joint 'FR_hip' is not known"):
+        mirror_joints(["FL_hip", "FR_hip"], {"FL_hip": x})
+    with pytest.raises(BoundsError, match="no left and right joints are known by their names among hip1, hip2"):
+        mirror_joints(["hip1", "hip2"], {"hip1": y, "hip2": y})
     with pytest.raises(BoundsError, match="'FL_hip' and 'FR_hip' are no mirror images"):
         mirror_joints(["FL_hip", "FR_hip"], {"FL_hip": x, "FR_hip": y})
-    assert mirror_joints(["neck", "roll"], {"neck": y, "roll": x}) == Mirror((0, 1), (1.0, -1.0))
+    names = ["FL_hip", "neck", "FR_hip", "roll"]
+    mirror = mirror_joints(names, dict(zip(names, (x, y, x, x), strict=True)))
+    assert mirror == Mirror((2, 1, 0, 3), (-1.0, 1.0, -1.0, -1.0))
+    mirror.check_pose(names, (0.1, 0.5, -0.1, 0.0))
+    with pytest.raises(BoundsError, match=r"default pose is not left-right symmetric \(joint 'FL_hip'\)"):
+        mirror.check_pose(names, (0.1, 0.5, 0.1, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("FL_hip_joint", "FR_hip_joint"), ("LH_HAA", "RH_HAA"), ("fl_hx", "fr_hx"), ("left_hip_yaw", "right_hip_yaw"),
+        ("hip_abduction_left", "hip_abduction_right"), ("L_Left_toe", "L_Right_toe"),
+    ],
+)  # fmt: skip
+def test_sides_are_told_by_names(left: str, right: str) -> None:
+    names = [left, right, "torso_joint"]
+    assert [mirrored_name(name, names) for name in names] == [right, left, "torso_joint"]
 
 
 def test_recorded_bounds_are_the_percentiles_of_the_actions(tmp_path: Path) -> None:

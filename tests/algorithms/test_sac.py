@@ -353,6 +353,19 @@ def test_checkpoints_restore_everything_but_the_replay(make_sac, tmp_path) -> No
     assert other.num_updates > sac.num_updates
 
 
+def test_a_checkpoint_needs_no_bounds_in_the_configuration(make_sac) -> None:
+    env = LinearQuadraticEnv(4)
+    saved = make_sac(env, action_bounds=0.5).save()
+    without = make_sac(env, action_bounds="percentile")
+    with pytest.raises(BoundsError, match="no percentiles are recorded for this task"):
+        without.train_mode()
+    without.load(saved, None, strict=True)
+    without.train_mode()
+    assert without.bounds.high == (0.5,) * len(without.bounds.joint_names)
+    run(without, env, 3)
+    assert without.num_timesteps == 12
+
+
 def test_a_checkpoint_of_another_robot_is_refused(make_sac) -> None:
     env = LinearQuadraticEnv(4)
     sac = make_sac(env)

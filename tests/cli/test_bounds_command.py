@@ -45,6 +45,8 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
     "list as name": ("joints: {[a]: [-1, 1]}\n", "cannot be a name"),
     "empty name": ("joints: {'': [-1, 1]}\n", "joint name '' is not text"),
     "blank name": ("joints: {'  ': [-1, 1]}\n", "is not text"),
+    "endless name": (f"joints: {{{'a' * 500}: [-1, 1]}}\n", "is longer than 100 characters"),
+    "endless entry": (GOOD + f"{'a' * 1000}: 1\n", "unknown entry 'aaaa"),
     "line break in a name": ('joints: {"a\\nb": [-1, 1]}\n', "is not text"),
     "right-to-left override in a name": ("joints: {'a\u202eb': [-1, 1]}\n", "is not text"),
     # bounds
@@ -66,6 +68,16 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
     "too close for single precision": ("joints: {a: [1, 1.0000000001]}\n", "is not below"),
     "too large for a float": (f"joints: {{a: [-1, {'9' * 400}]}}\n", "joint 'a': 9999"),
     "thousands of digits": (f"joints: {{a: [-1, {'9' * 5000}]}}\n", "not valid YAML"),
+    "thousands of hexadecimal digits": (f"joints: {{a: [-1, 0x{'F' * 5000}]}}\n", "joint 'a': int is too large"),
+    "hundreds of places of sixty": (f"joints: {{a: [-1, 1{':0' * 200}.0]}}\n", "not valid YAML"),
+    "both zero in single precision": ("joints: {a: [0, 1.0e-60]}\n", "joint 'a': low 0.0 is not below high 1e-60"),
+    # scalars and collections that are not what their tag says
+    "timestamp that is none": ("joints: {a: [!!timestamp x, 1]}\n", "not valid YAML"),
+    "truth that is none": ("joints: {a: [!!bool maybe, 1]}\n", "not valid YAML"),
+    "integer that is none": ("joints: {a: [!!int '', 1]}\n", "not valid YAML"),
+    "float that is none": ("joints: {a: [!!float '', 1]}\n", "not valid YAML"),
+    "mapping that is a list": ("joints: !!map [1, 2]\n", "not valid YAML"),
+    "set that is a list": (GOOD + "info: !!set [a]\n", "not valid YAML"),
     # scale and pose
     "scale of zero": (GOOD.replace("0.25", "0"), "action_scale 0.0 is not positive"),
     "scale is text": (GOOD.replace("0.25", "quarter"), "'action_scale': 'quarter' is not a number"),
@@ -75,6 +87,9 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
     "pose is a list": (GOOD.replace("{a: 0.1, b: -1.5}", "[0.1, -1.5]"), "'default_pose': [0.1, -1.5] is not a number"),
     # the rest
     "source is a list": (GOOD.replace("source: test", "source: [a]"), "'source' is text"),
+    "half a character as source": (GOOD.replace("source: test", 'source: "\\ud800"'), "'source' holds text that is none"),
+    "half a character in info": (GOOD + 'info: {a: "\\ud800"}\n', "'info' holds text that is none"),
+    "thousands of digits in info": (GOOD + f"info: {{a: 0x{'F' * 5000}}}\n", "'info' holds a number that is too large"),
     "info is text": (GOOD + "info: none\n", "'info' is a mapping"),
     "info with binary data": (GOOD + "info: {a: !!binary aGVsbG8=}\n", "'info' holds binary data"),
     # what YAML can do to a careless reader
@@ -87,6 +102,12 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
         GOOD + "info:\n  a: &a [l, l, l, l, l, l, l, l, l]\n"
         + "".join(f"  {y}: &{y} [{', '.join([f'*{x}'] * 9)}]\n" for x, y in zip("abcdefgh", "bcdefghi", strict=True)),
         "'info' holds too much",
+    ),
+    "a billion laughs as bounds": (
+        "source: &a [l, l, l, l, l, l, l, l, l]\naction_scale:\n"
+        + "".join(f"  {y}: &{y} [{', '.join([f'*{x}'] * 9)}]\n" for x, y in zip("abcdefgh", "bcdefghi", strict=True))
+        + "joints: {a: *i}\n",
+        "joint 'a': expected [low, high], got [[[...]",
     ),
     "nested ten thousand deep": ("joints: " + "[" * 10_000 + "]" * 10_000, "nested too deeply"),
 }  # fmt: skip
@@ -126,7 +147,14 @@ def test_missing_files_name_the_nearest_shipped_ones(tmp_path: Path) -> None:
         main(["show", "unitree_a2"])
     with pytest.raises(SystemExit, match="no bounds file"):
         main(["show", str(tmp_path)])
+    for name in ("~nosuchuser/x", "x" * 300, "x\0y"):
+        with pytest.raises(SystemExit, match="no bounds file") as error:
+            main(["show", name])
+        assert len(str(error.value)) < 200
+    a1 = ["derive", "--task", "Isaac-Velocity-Flat-Unitree-A1-v0", "--out", str(tmp_path / "x.yaml"), "--source"]
     with pytest.raises(SystemExit, match="no bounds file"):
-        main(["derive", "--task", "Isaac-Velocity-Flat-Unitree-A1-v0", "--source", "nothing", "--out", "x.yaml"])
+        main([*a1, "nothing"])
+    with pytest.raises(SystemExit, match="--source 'percentile' is none: name the file, one of anymal, unitree_a1"):
+        main([*a1, "percentile"])
     with pytest.raises(SystemExit, match="unknown task"):
         main(["derive", "--task", "Isaac-Velocity-Flat-Unitree-A2-v0", "--source", "1", "--out", "x.yaml"])

@@ -38,10 +38,10 @@ def test_every_task_has_the_agents(task: str) -> None:
         library, algorithm = name.split("-")[:2]
         assert (cfg.library, cfg.algorithm.lower()) == (library, algorithm)
     published = cfgs["sbx-sac"]
-    rough, biped = "Rough" in task, "BDX" in task
+    rough = "Rough" in task
     assert (published.train_freq, published.n_steps, published.use_sde) == ((10, 3, True) if rough else (1, 1, False))
     assert published.normalize == ("none" if rough else "all")
-    assert published.action_bounds_scale == (1.25 if rough and not biped else 1.0)
+    assert (published.percentile_bounds_scale, published.action_bounds_scale) == (1.25 if rough else 1.0, 1.0)
     assert published.action_bounds == sac.algorithm.action_bounds
     box = "0.5rad" if "Anymal" in task else "0.25rad"
     assert cfgs["sbx-sac-cpu"].action_bounds == box and cfgs["sbx-ppo"].action_bounds == 100.0

@@ -33,7 +33,7 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
     expected = f"{robot}_{terrain}".replace("-", "_").lower()
     assert ppo.experiment_name == sac.experiment_name == sac_cpu.experiment_name == expected
     if robot == "BDX":
-        assert (sac.algorithm.action_bounds, sac.algorithm.action_bounds_scale) == (JOINT_LIMITS, 1.0)
+        assert sac.algorithm.action_bounds == JOINT_LIMITS
     else:
         assert sac.algorithm.action_bounds == PERCENTILE
         # recorded for the task's own action scale and default pose
@@ -51,7 +51,10 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
     box = 0.5 if robot.startswith("Anymal") else 0.25
     assert sac_cpu.algorithm.action_bounds == f"{box}rad"
     assert sac_cpu.actor.distribution_cfg.init_std * box == pytest.approx(0.05)
-    assert sac_cpu.algorithm.action_bounds_scale == 1.0
+    # only percentiles are widened on rough terrain, by whichever agent
+    wider = 1.25 if terrain == "Rough" else 1.0
+    assert sac.algorithm.percentile_bounds_scale == sac_cpu.algorithm.percentile_bounds_scale == wider
+    assert sac.algorithm.action_bounds_scale == sac_cpu.algorithm.action_bounds_scale == 1.0
     assert (sac.algorithm.n_steps, sac.algorithm.train_freq) == ((1, 1) if terrain == "Flat" else (3, 10))
     assert sac.actor.hidden_dims == [512, 256, 128] and sac_cpu.actor.hidden_dims == [128, 128, 128]
 
@@ -87,7 +90,8 @@ def test_sac_for_isaaclabs_own_tasks(task: str, bounds: str, experiment: str, tr
         assert cfg.algorithm.action_bounds == PERCENTILE and cfg.algorithm.percentile_bounds == bounds
     assert cfg.experiment_name == experiment
     assert cfg.algorithm.train_freq == train_freq
-    assert cfg.algorithm.action_bounds_scale == (1.25 if train_freq == 10 and bounds != JOINT_LIMITS else 1.0)
+    assert cfg.algorithm.percentile_bounds_scale == (1.25 if train_freq == 10 else 1.0)
+    assert cfg.algorithm.action_bounds_scale == 1.0
 
 
 def test_another_biped_takes_the_place_of_ours(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -33,7 +34,10 @@ MAX_ITEMS = 10_000
 """Values in a file's ``info``: aliases of YAML let a small file stand for a huge one."""
 
 LARGEST = 1.0e30
-"""Larger numbers overflow in single precision, in which policies compute."""
+"""Larger numbers overflow in single precision, in which policies compute; widths below its inverse vanish there."""
+
+MAX_NAME = 100
+"""A longer text is no joint's name."""
 
 RESOLUTION = 1.0e-6
 """Bounds must differ by more than this share of their size, or single precision cannot tell them apart."""
@@ -85,7 +89,7 @@ class ActionBounds:
             if joint in seen:
                 raise BoundsError(f"joint '{joint}' is given twice")
             seen.add(joint)
-            if high - low <= RESOLUTION * max(abs(low), abs(high)):
+            if high - low <= max(RESOLUTION * max(abs(low), abs(high)), 1.0 / LARGEST):
                 raise BoundsError(f"joint '{joint}': low {low} is not below high {high}")
         for joint, scale in zip(self.joint_names, self.action_scale or (), strict=False):
             if scale <= 0.0:
@@ -167,20 +171,14 @@ class ActionBounds:
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise BoundsError(f"larger than {MAX_FILE_BYTES} bytes, which no bounds file is")
-            data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-            return cls.from_dict(data)
+            text = path.read_text(encoding="utf-8")
+            return cls.from_dict(_parse(text))
         except OSError as error:
             raise BoundsError(f"{path}: cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
             raise BoundsError(f"{path}: not a text file in UTF-8") from error
-        except yaml.YAMLError as error:
-            raise BoundsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-        except RecursionError as error:
-            raise BoundsError(f"{path}: nested too deeply") from error
         except BoundsError as error:
             raise BoundsError(f"{path}: {error}") from error
-        except ValueError as error:  # such as a date that does not exist
-            raise BoundsError(f"{path}: not valid YAML: {error}") from error
 
     @classmethod
     def from_dict(cls, data: Any) -> ActionBounds:
@@ -193,11 +191,13 @@ class ActionBounds:
             raise BoundsError("expected a mapping 'joints' of joint names to [low, high]")
         unknown = [key for key in data if key not in FILE_KEYS]
         if unknown:
-            raise BoundsError(f"unknown entry '{unknown[0]}'; a bounds file has {', '.join(FILE_KEYS)}")
+            raise BoundsError(f"unknown entry {_short(unknown[0])}; a bounds file has {', '.join(FILE_KEYS)}")
         names, low, high = [], [], []
         for joint, pair in data["joints"].items():
             if not isinstance(joint, str) or not joint.strip() or not joint.isprintable():
-                raise BoundsError(f"joint name {joint!r} is not text")
+                raise BoundsError(f"joint name {_short(joint)} is not text")
+            if len(joint) > MAX_NAME:
+                raise BoundsError(f"joint name {_short(joint)} is longer than {MAX_NAME} characters")
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                 raise BoundsError(f"joint '{joint}': expected [low, high], got {_short(pair)}")
             names.append(joint)
@@ -206,11 +206,12 @@ class ActionBounds:
         source = data.get("source") or ""
         if not isinstance(source, str):
             raise BoundsError(f"'source' is text, not {_short(source)}")
+        source = _Plain().convert(source, "source")
         info = data.get("info") or {}
         if not isinstance(info, dict):
             raise BoundsError(f"'info' is a mapping, not {_short(info)}")
         scale, pose = (_per_joint(key, data.get(key), names) for key in ("action_scale", "default_pose"))
-        return cls(tuple(names), tuple(low), tuple(high), source, _Plain().convert(info), scale, pose)
+        return cls(tuple(names), tuple(low), tuple(high), source, _Plain().convert(info, "info"), scale, pose)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for YAML and checkpoints: what :meth:`from_yaml` describes."""
@@ -261,10 +262,7 @@ class ActionBounds:
             BoundsError: If the default pose is not symmetric, so that an action's mirror image is none.
         """
         if self.default_pose is not None:
-            image = mirror.apply(self.default_pose)
-            for joint, own, other in zip(self.joint_names, self.default_pose, image, strict=True):
-                if abs(own - other) > 1e-3:
-                    raise BoundsError(f"the default pose is not left-right symmetric (joint '{joint}')")
+            mirror.check_pose(self.joint_names, self.default_pose)
         low, high = mirror.symmetric_box(self.low, self.high)
         return replace(self, low=low, high=high, source=f"{self.source}; made left-right symmetric".lstrip("; "))
 
@@ -288,6 +286,36 @@ class ActionBounds:
                         " --source FILE --out NEW"
                     )
         return replace(self, action_scale=tuple(action_scale), default_pose=tuple(default_pose))
+
+    def of_policy_for(self, task: ActionBounds) -> ActionBounds:
+        """These bounds, of a trained policy, checked against a task that it is to act in.
+
+        Args:
+            task: Any bounds of the task: its joints in the order of its actions, its action scale and default pose.
+
+        Raises:
+            BoundsError: If joints, their order, scale or pose are not those that the policy was trained with; it says
+                what differs and how the task gets them.
+        """
+        if self.joint_names != task.joint_names:
+            try:
+                self.reorder(task.joint_names)
+            except BoundsError as error:
+                raise BoundsError(f"the policy was trained with other joints: {error}") from None
+            raise BoundsError(
+                f"the policy's joints are in another order ({', '.join(self.joint_names)}) than the task's"
+                f" ({', '.join(task.joint_names)}); set robot.joint_ordering to the one it was trained with"
+            )
+        if task.action_scale is None or task.default_pose is None:
+            return self
+        try:
+            return self.fitted(task.action_scale, task.default_pose)
+        except BoundsError as error:
+            raise BoundsError(
+                f"the policy was {str(error).partition(';')[0]}; give the task the policy's"
+                " (env.actions.joint_pos.scale=…, env.scene.robot.init_state.joint_pos=…), or train another one with the"
+                " bounds.yaml of its run, converted by scripts/bounds.py derive"
+            ) from None
 
     def converted(self, action_scale: Sequence[float], default_pose: Sequence[float]) -> ActionBounds:
         """Bounds with the same joint targets in a task with another scale or pose.
@@ -321,6 +349,8 @@ class ActionBounds:
 
     def scaled(self, factor: float) -> ActionBounds:
         """The bounds multiplied by a factor, as the published recipe does on rough terrain (×1.25).
+
+        They grow about action zero, not about their middle: bounds on one side of it move away from it.
 
         Raises:
             BoundsError: If the factor is not a finite positive number.
@@ -381,8 +411,12 @@ def bounds_path(spec: str) -> Path:
     Raises:
         BoundsError: If there is none; it names the nearest shipped ones.
     """
-    path = DATA_DIR / f"{spec}.yaml" if spec in available_bounds() else Path(spec).expanduser()
-    if not path.is_file():
+    try:
+        path = DATA_DIR / f"{spec}.yaml" if spec in available_bounds() else Path(spec).expanduser()
+        found = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # no such home, a name of hundreds of letters, a zero byte
+        raise BoundsError(f"no bounds file {_short(spec)}: {getattr(error, 'strerror', None) or error}") from None
+    if not found:
         near = get_close_matches(spec, available_bounds(), n=3, cutoff=0.4) or available_bounds()
         raise BoundsError(f"no bounds file {_short(spec)}; shipped are: {', '.join(near)}")
     return path
@@ -434,10 +468,32 @@ def _per_joint(key: str, value: Any, names: Sequence[str]) -> tuple[float, ...] 
 def _short(value: Any) -> str:
     """A value for an error message, whatever its length."""
     try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # an alias of itself, or an integer of thousands of digits
+        # not all of it is looked at: aliases of YAML make huge ones of a few lines
+        text = _SHORT.repr(value)
+    except ValueError:  # an integer of thousands of digits
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_SHORT = reprlib.Repr(maxlevel=2, maxdict=3, maxlist=3, maxtuple=3, maxset=3, maxstring=50, maxlong=50, maxother=50)
+
+
+def _parse(text: str) -> Any:
+    """What a text in YAML says.
+
+    Raises:
+        BoundsError: If it is none.
+    """
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    except BoundsError:
+        raise
+    except RecursionError as error:
+        raise BoundsError("nested too deeply") from error
+    except Exception as error:
+        # yaml.YAMLError, and whatever else PyYAML's constructors raise at a scalar that is not of its tag
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BoundsError(f"not valid YAML: {reason if len(reason) <= 300 else f'{reason[:297]}...'}") from error
 
 
 class _Plain:
@@ -446,25 +502,37 @@ class _Plain:
     def __init__(self) -> None:
         self._items = 0
 
-    def convert(self, value: Any, depth: int = 0) -> Any:
+    def convert(self, value: Any, entry: str, depth: int = 0) -> Any:
         self._items += 1
         if depth > 10 or self._items > MAX_ITEMS:
-            raise BoundsError("'info' holds too much")
+            raise BoundsError(f"'{entry}' holds too much")
         if isinstance(value, dict):
-            return {str(key): self.convert(item, depth + 1) for key, item in value.items()}
+            return {
+                str(self.convert(key, entry, depth + 1)): self.convert(item, entry, depth + 1)
+                for key, item in value.items()
+            }
         if isinstance(value, (list, tuple, set)):
-            return [self.convert(item, depth + 1) for item in value]
-        if value is None or isinstance(value, (bool, int, float, str)):
-            return value
+            return [self.convert(item, entry, depth + 1) for item in value]
         if isinstance(value, bytes):
-            raise BoundsError("'info' holds binary data")
-        return str(value)  # a date
+            raise BoundsError(f"'{entry}' holds binary data")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise BoundsError(f"'{entry}' holds a number that is too large")
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        text = str(value)  # of a date, too
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BoundsError(f"'{entry}' holds text that is none: {_short(text)}") from None
+        return text
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice, where YAML itself would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            return super().construct_mapping(node, deep)  # says so
         keys = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]

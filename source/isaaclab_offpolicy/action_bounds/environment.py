@@ -53,7 +53,11 @@ def action_joint_names(env: Any) -> list[str]:
 
 
 def action_bounds(
-    env: Any, spec: ActionBounds | str | float, scale: float = 1.0, percentile_bounds: str | None = None
+    env: Any,
+    spec: ActionBounds | str | float,
+    scale: float = 1.0,
+    percentile_bounds: str | None = None,
+    percentile_scale: float = 1.0,
 ) -> ActionBounds:
     """Bounds for the actions of an environment.
 
@@ -61,7 +65,7 @@ def action_bounds(
         env: Isaac Lab's environment, or a wrapper of it.
         spec: One of
 
-            - ``percentile``: what ``percentile_bounds`` names;
+            - ``percentile``: what ``percentile_bounds`` names, times ``percentile_scale``;
             - ``symmetric``: the same, made left-right symmetric;
             - ``joint-limits``: what keeps the joints' targets within the robot's soft limits;
             - ``Xrad``, such as ``0.25rad``: joint targets within ±X of the default pose;
@@ -70,6 +74,7 @@ def action_bounds(
             - bounds, of the same joints in any order.
         scale: Factor on the bounds.
         percentile_bounds: Name or path of the file with the percentiles recorded for the task, if there is one.
+        percentile_scale: Factor on these alone.
 
     Returns:
         The bounds in the order of the actions, with the environment's action scale and default pose, where its actions
@@ -91,7 +96,7 @@ def action_bounds(
             raise BoundsError(
                 f"no percentiles are recorded for this task, so '{text}' names none; give {JOINT_LIMITS}, a file or ±X"
             )
-        bounds = resolve_bounds(percentile_bounds, names)
+        bounds = resolve_bounds(percentile_bounds, names, percentile_scale)
         if text == SYMMETRIC:
             bounds = bounds.symmetrized(robot_mirror(env))
     elif text == JOINT_LIMITS:
@@ -117,9 +122,13 @@ def robot_mirror(env: Any) -> Mirror:
         env: Isaac Lab's environment, or a wrapper of it.
 
     Raises:
-        BoundsError: If the robot's USD cannot be read, or its sides are no mirror images of each other.
+        BoundsError: If the robot's USD cannot be read, its sides are no mirror images of each other, or its default
+            pose is not symmetric.
     """
-    return mirror_joints(action_joint_names(env), joint_axes(robot_of(env).cfg.spawn.usd_path))
+    names = action_joint_names(env)
+    mirror = mirror_joints(names, joint_axes(robot_of(env).cfg.spawn.usd_path))
+    mirror.check_pose(names, action_scale_and_offset(env)[1])
+    return mirror
 
 
 def joint_axes(usd_path: str) -> dict[str, Any]:

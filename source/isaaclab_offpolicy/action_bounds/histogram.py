@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import torch
 
+from .errors import BoundsError
+
 
 class StreamingHistogram:
     """A histogram per joint whose range grows with the data.
@@ -43,14 +45,14 @@ class StreamingHistogram:
         """Count values, shape [N, A].
 
         Raises:
-            ValueError: If a value is not finite; nothing is counted then.
+            BoundsError: If a value is not finite; nothing is counted then.
         """
         if not len(values):
             return
         values = values.to(self.low)
         smallest, largest = values.amin(dim=0), values.amax(dim=0)
         if not bool((smallest.isfinite() & largest.isfinite()).all()):
-            raise ValueError("an action is not finite")
+            raise BoundsError("an action is not finite")
         if self.samples == 0:
             # a first range; a joint that does not move yet gets a tiny one
             self.low.copy_(smallest)

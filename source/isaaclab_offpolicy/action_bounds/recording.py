@@ -49,7 +49,7 @@ class ActionRecorder:
         """Count actions [policy units], shape [N, A].
 
         Raises:
-            ValueError: If an action is not finite.
+            BoundsError: If an action is not finite.
         """
         self.histogram.add(actions)
         if self.mirror is not None:
@@ -82,12 +82,14 @@ class ActionRecorder:
             # the same but for the width of a bin; now exactly
             box = self.mirror.symmetric_box(low.tolist(), high.tolist())
             low, high = (torch.tensor(corner).to(low) for corner in box)
+        # an action and its image are one sample
+        samples = self.histogram.samples // (1 if self.mirror is None else 2)
         narrow = (MIN_WIDTH - (high - low)).clamp(min=0.0) / 2
         low, high = low - narrow, high + narrow
         outside = self.histogram.share_outside(low, high)
         facts = {
             "percentiles": list(percentiles),
-            "samples": self.histogram.samples,
+            "samples": samples,
             "symmetric": self.mirror is not None,
             "minimum": _rounded(self.joint_names, self.histogram.minimum),
             "maximum": _rounded(self.joint_names, self.histogram.maximum),
@@ -115,7 +117,7 @@ class ActionRecorder:
         Args:
             output: Picture to write; its suffix gives the format.
             bounds: The bounds.
-            limits: Limits of the joints [policy units], drawn where they are within the picture.
+            limits: Limits of the joints [policy units]; drawn where they are within the picture, else written at its edge.
             title: Title of the picture.
         """
         from matplotlib.figure import Figure
@@ -141,6 +143,10 @@ class ActionRecorder:
                 for limit in (limits or {}).get(self.joint_names[i], ()):
                     if edges[0] < limit < edges[-1]:
                         axis.axvline(limit, color="black", linestyle=":")
+                    else:
+                        at, align = (0.01, "left") if limit <= edges[0] else (0.99, "right")
+                        text = f"limit {limit:.1f}"
+                        axis.text(at, 0.8, text, transform=axis.transAxes, horizontalalignment=align, fontsize=7)
                 axis.set_title(
                     f"{self.joint_names[i]}: [{low:.2f}, {high:.2f}], {100 * share[i]:.1f} % outside", fontsize=8
                 )

@@ -15,8 +15,10 @@ from .errors import BoundsError
 
 SIDES = (
     (r"^([FRH])L(?=_)", r"\1R"), (r"^([FRH])R(?=_)", r"\1L"),  # Unitree: FL_hip_joint, FR_hip_joint
+    (r"^([fh])l(?=_)", r"\1r"), (r"^([fh])r(?=_)", r"\1l"),  # Spot: fl_hx, fr_hx
     (r"^L([FHM])(?=_)", r"R\1"), (r"^R([FHM])(?=_)", r"L\1"),  # ANYmal: LF_HAA, RF_HAA
-    (r"(?i:(?<![a-z])left(?=_))", "right"), (r"(?i:(?<![a-z])right(?=_))", "left"),
+    (r"(?<![a-zA-Z])left(?=_|$)", "right"), (r"(?<![a-zA-Z])right(?=_|$)", "left"),  # hip_left, left_hip_yaw
+    (r"(?<![a-zA-Z])Left(?=_|$)", "Right"), (r"(?<![a-zA-Z])Right(?=_|$)", "Left"),
 )  # fmt: skip
 """How names of left and right joints are told apart, and what takes their place on the other side."""
 
@@ -38,6 +40,20 @@ class Mirror:
     def apply(self, values: Sequence[float]) -> tuple[float, ...]:
         """The mirror image of joint positions or actions, length A."""
         return tuple(sign * values[i] for i, sign in zip(self.index, self.sign, strict=True))
+
+    def check_pose(self, names: Sequence[str], pose: Sequence[float]) -> None:
+        """Refuse a default pose that is not symmetric, about which an action's mirror image is none.
+
+        Args:
+            names: Names of the joints.
+            pose: Their positions [rad], length A.
+
+        Raises:
+            BoundsError: If it is not; it names the first joint that differs.
+        """
+        for joint, own, other in zip(names, pose, self.apply(pose), strict=True):
+            if abs(own - other) > 1e-3:
+                raise BoundsError(f"the default pose is not left-right symmetric (joint '{joint}')")
 
     def symmetric_box(self, low: Sequence[float], high: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The mean of a box and its mirror image, exactly symmetric.
@@ -78,8 +94,11 @@ def mirror_joints(names: Sequence[str], axes: Mapping[str, np.ndarray]) -> Mirro
             :func:`~isaaclab_offpolicy.robots.check.read_usd`.
 
     Raises:
-        BoundsError: If a joint's axis is not known, or is no mirror image of that of the other side.
+        BoundsError: If no joint's name tells its side, a joint's axis is not known, or it is no mirror image of that of
+            the other side.
     """
+    if all(mirrored_name(name, names) == name for name in names):
+        raise BoundsError(f"no left and right joints are known by their names among {', '.join(names)}")
     index, sign = [], []
     for name in names:
         other = mirrored_name(name, names)

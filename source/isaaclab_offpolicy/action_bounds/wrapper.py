@@ -32,6 +32,7 @@ class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
             bounds themselves [policy units]. Either way, actions outside of the space are clipped to it.
         scale: Factor on the bounds.
         percentile_bounds: What ``percentile`` and ``symmetric`` stand for.
+        percentile_scale: Factor on these alone.
 
     Raises:
         BoundsError: If the bounds cannot be found, or do not fit the environment.
@@ -45,15 +46,21 @@ class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         mode: Literal["rescale", "clip"] = "rescale",
         scale: float = 1.0,
         percentile_bounds: str | None = None,
+        percentile_scale: float = 1.0,
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(
-            self, bounds=bounds, mode=mode, scale=scale, percentile_bounds=percentile_bounds
+            self,
+            bounds=bounds,
+            mode=mode,
+            scale=scale,
+            percentile_bounds=percentile_bounds,
+            percentile_scale=percentile_scale,
         )
         gym.Wrapper.__init__(self, env)
         if mode not in ("rescale", "clip"):
             raise ValueError(f"mode is 'rescale' or 'clip', not '{mode}'")
         self.mode = mode
-        self.bounds = action_bounds(env, bounds, scale, percentile_bounds)
+        self.bounds = action_bounds(env, bounds, scale, percentile_bounds, percentile_scale)
         """The bounds in the order of the environment's actions."""
         unwrapped: Any = env.unwrapped
         device = getattr(unwrapped, "device", "cpu")

@@ -77,8 +77,11 @@ class SacAlgorithmCfg:
     percentile_bounds: str | None = None
     """The file with the percentiles recorded for the task: what ``percentile`` and ``symmetric`` stand for."""
 
+    percentile_bounds_scale: float = 1.0
+    """Factor on these; 1.25 on rough terrain, as published."""
+
     action_bounds_scale: float = 1.0
-    """Factor on the bounds. The published recipe takes 1.25 on rough terrain."""
+    """Factor on the bounds, whatever they are."""
 
     buffer_size: int = 2_000_000
     """Transitions in the replay buffer, over all environments."""
@@ -131,7 +134,7 @@ class SacAlgorithmCfg:
     target_entropy: str | float = "auto"
     """Entropy of the unit action that a learned temperature aims at [nats]; "auto" is minus the number of joints."""
 
-    learning_rate: float = 4.4689909625712413e-4
+    learning_rate: float = 4.4689099625712413e-4
     """Learning rate of actor, critics and temperature."""
 
     actor_learning_rate: float | None = None

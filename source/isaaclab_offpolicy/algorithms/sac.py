@@ -109,7 +109,7 @@ class SAC:
         tau: float = 0.0023055561,
         ent_coef: str | float = "auto_0.00947178",
         target_entropy: str | float = "auto",
-        learning_rate: float = 4.4689909625712413e-4,
+        learning_rate: float = 4.4689099625712413e-4,
         actor_learning_rate: float | None = None,
         learning_rate_end: float = 0.0,
         schedule: str = "constant",
@@ -194,6 +194,9 @@ class SAC:
         self.initial_learning_rate, self.final_learning_rate = learning_rate, learning_rate_end
         self.learning_rate = learning_rate
 
+        self.bounds_error: BoundsError | None = None
+        """Why the configuration's bounds cannot be used, as long as no checkpoint's have replaced them."""
+
         self.num_timesteps = 0
         """Transitions seen since the start of the first training."""
         self.num_updates = 0
@@ -238,8 +241,14 @@ class SAC:
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
 
         spec, scale = alg_cfg.pop("action_bounds"), alg_cfg.pop("action_bounds_scale", 1.0)
-        bounds = action_bounds(env, spec, scale, alg_cfg.pop("percentile_bounds", None))
-        print(_describe(bounds))
+        percentiles = alg_cfg.pop("percentile_bounds", None), alg_cfg.pop("percentile_bounds_scale", 1.0)
+        bounds_error = None
+        try:
+            bounds = action_bounds(env, spec, scale, *percentiles)
+            print(_describe(bounds))
+        except BoundsError as error:
+            # not before training: a checkpoint brings its own
+            bounds, bounds_error = action_bounds(env, 1.0), error
         actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
         actor: MLPModel = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg)
         critic_groups: list[str] = cfg["obs_groups"]["critic"]
@@ -271,7 +280,9 @@ class SAC:
         if alg_cfg.get("schedule") == "linear" and not alg_cfg.get("schedule_steps"):
             alg_cfg["schedule_steps"] = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
         _request_final_observations(env)
-        return alg_class(actor, critic, storage, normalizer, critic_groups, bounds, device=device, **alg_cfg)
+        alg = alg_class(actor, critic, storage, normalizer, critic_groups, bounds, device=device, **alg_cfg)
+        alg.bounds_error = bounds_error
+        return alg
 
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Actions for exploration: uniform in the bounds until ``learning_starts``, then from the policy.
@@ -367,7 +378,13 @@ class SAC:
         return metrics
 
     def train_mode(self) -> None:
-        """Let the normalisers follow the data."""
+        """Let the normalisers follow the data.
+
+        Raises:
+            BoundsError: If the configuration's bounds cannot be used, and no checkpoint's have replaced them.
+        """
+        if self.bounds_error is not None:
+            raise self.bounds_error
         self.actor.train()
         self.critic_obs_normalizer.train()
         self._last_report = (time.perf_counter(), self.num_timesteps, self.num_updates)
@@ -441,7 +458,7 @@ class SAC:
             Whether the runner shall continue its count of iterations.
 
         Raises:
-            BoundsError: If the checkpoint's joints are not those of the task, or in another order.
+            BoundsError: If the checkpoint's joints, action scale or default pose are not those of the task.
             ValueError: If the checkpoint is not one of SAC.
         """
         if "action_bounds" not in loaded_dict:
@@ -451,21 +468,10 @@ class SAC:
             self._prefetch.drop()
         load_cfg = load_cfg or {"actor": True, "critic": True, "optimizer": True, "iteration": True}
         if load_cfg.get("actor"):
-            saved = ActionBounds.from_dict(loaded_dict["action_bounds"])
-            if saved.joint_names != self.bounds.joint_names:
-                saved.reorder(self.bounds.joint_names)  # names a missing or an extra joint
-                raise BoundsError(
-                    f"the checkpoint's joints are in another order ({', '.join(saved.joint_names)}) than the task's "
-                    f"({', '.join(self.bounds.joint_names)}); set robot.joint_ordering to the one it was trained with"
-                )
-            if self.bounds.action_scale is not None and self.bounds.default_pose is not None:
-                try:
-                    saved = saved.fitted(self.bounds.action_scale, self.bounds.default_pose)
-                except BoundsError as error:
-                    raise BoundsError(f"the policy was {str(error).partition(';')[0]}") from None
+            saved = ActionBounds.from_dict(loaded_dict["action_bounds"]).of_policy_for(self.bounds)
             self.actor.load_state_dict(loaded_dict["actor_state_dict"], strict=strict)
             self._acting.load_state_dict(self.actor.mlp.state_dict())
-            self.bounds = saved
+            self.bounds, self.bounds_error = saved, None
             self._uniform_until = 0
         if load_cfg.get("critic"):
             self.critic.load_state_dict(loaded_dict["critic_state_dict"], strict=strict)

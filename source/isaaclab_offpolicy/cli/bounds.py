@@ -13,11 +13,14 @@ from typing import Any
 
 from isaaclab_offpolicy.action_bounds import (
     KINDS,
+    PERCENTILE,
+    SYMMETRIC,
     ActionBounds,
     BoundsError,
     action_bounds,
     action_joint_names,
     action_scale_and_offset,
+    available_bounds,
     find_bounds,
     joint_axes,
     robot_mirror,
@@ -106,6 +109,8 @@ def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) 
         BoundsError: If they cannot be made, with the reason.
     """
     key = check_task_and_agent(task, "ppo")
+    if source in (PERCENTILE, SYMMETRIC):
+        raise BoundsError(f"--source '{source}' is none: name the file, one of {', '.join(available_bounds())} or yours")
     device = check_device("cpu")
     file = None
     if source not in KINDS and not _is_size(source):
@@ -122,7 +127,8 @@ def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) 
         if symmetric:
             bounds = bounds.symmetrized(robot_mirror(env))
         # what was counted does not hold for the new numbers; where they come from does
-        origin = {key: bounds.info[key] for key in ("task", "percentiles", "checkpoint_sha256") if key in bounds.info}
+        known = {} if file is None else file.info
+        origin = {key: known[key] for key in ("task", "percentiles", "checkpoint_sha256") if key in known}
         info = {"task": task, "derived_from": {"source": source, **origin}, "widened_by": widen, "symmetric": symmetric}
         return replace(bounds.scaled(widen), info=info)
 

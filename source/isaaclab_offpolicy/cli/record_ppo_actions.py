@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +21,14 @@ from isaaclab_offpolicy.action_bounds import (
     BoundsError,
     action_bounds,
     action_joint_names,
+    action_scale_and_offset,
     robot_mirror,
 )
 from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
+from isaaclab_offpolicy.engine.defaults import engine_name
 
 from .arguments import CliError, add_policy_arguments, check_policy_run, positive_int
+from .runner import package_versions
 from .simulation import load_policy, running_task
 
 
@@ -42,6 +45,10 @@ def parser() -> argparse.ArgumentParser:
         "--percentiles", nargs=2, type=float, default=[2.5, 97.5], metavar=("LOW", "HIGH"), help="Default 2.5 97.5."
     )
     result.add_argument("--steps", type=positive_int, default=1000, help="Vector steps; default 1000, one episode.")
+    result.add_argument(
+        "--warm_up", type=positive_int, default=0, metavar="N",
+        help="Vector steps before those, so that on rough terrain the curriculum takes the robots to where they belong.",
+    )  # fmt: skip
     result.add_argument("--num_envs", type=positive_int, default=64, help="Number of environments; default 64.")
     result.add_argument("--actions", choices=["sampled", "mean"], default="sampled", help="Default sampled.")
     result.add_argument("--symmetric", action="store_true", help="Make the bounds left-right symmetric.")
@@ -66,59 +73,93 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise CliError(f"--percentiles are two numbers from 0 to 100, the lower first, not {low:g} {high:g}")
     key, device, checkpoint, overrides = check_policy_run(args, args.overrides)
     out: Path = args.out or Path(checkpoint).parent / "action_bounds.yaml"
+    picture = out.with_suffix(".png")
+    if picture == out:
+        raise CliError(f"--out {out} is where the picture goes; the bounds file is one of YAML")
+    # not after hours of recording
+    for file in (out, args.raw or out):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CliError(f"{file} could not be written: {error.strerror}") from None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        recorder, within, engine = record(args, key, checkpoint, device, overrides)
+        recorder, task, limits = record(args, key, checkpoint, device, overrides)
         info = {
             "task": args.task,
             "agent": args.agent,
             "actions": args.actions,
-            "engine": engine,
+            "engine": task.engine,
             "checkpoint_sha256": hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest(),
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "versions": {name: importlib.metadata.version(name) for name in ("isaaclab_offpolicy", "isaaclab")},
+            "versions": {name: version for name, version in package_versions().items() if version},
         }
         source = f"{low:g} and {high:g} percentiles of the {args.actions} actions of '{args.agent}' on {args.task}"
-        bounds = recorder.bounds((low, high), source, info, within.action_scale, within.default_pose)
-        bounds.to_yaml(out)
-        limits = dict(zip(within.joint_names, zip(within.low, within.high, strict=True), strict=True))
-        recorder.plot(out.with_suffix(".png"), bounds, limits, f"{args.task}, {args.actions} actions")
-    except (BoundsError, ValueError) as error:
+        bounds = recorder.bounds((low, high), source, info, task.action_scale, task.default_pose)
+    except BoundsError as error:
         raise CliError(str(error)) from None
+    try:
+        bounds.to_yaml(out)
+        recorder.plot(picture, bounds, limits, f"{args.task}, {args.actions} actions")
     except OSError as error:
         raise CliError(f"{error.filename or out} could not be written: {error.strerror}") from None
     for name, smallest, largest in zip(bounds.joint_names, bounds.low, bounds.high, strict=True):
         print(f"  {name:<20}[{smallest:7.3f}, {largest:7.3f}]")
-    print(f"[INFO] {recorder.histogram.samples} actions; {out}, {out.with_suffix('.png').name}")
+    print(f"[INFO] {bounds.info['samples']} actions; {out}, {picture.name}")
+
+
+class Task(NamedTuple):
+    """What is to be known of the task when its simulation has ended."""
+
+    engine: str
+    action_scale: list[float]
+    default_pose: list[float]
 
 
 def record(
     args: argparse.Namespace, key: str, checkpoint: str, device: str, overrides: list[str]
-) -> tuple[ActionRecorder, ActionBounds, str]:
+) -> tuple[ActionRecorder, Task, dict[str, tuple[float, float]]]:
     """Play the policy.
 
     Returns:
-        The recorder; what the joints' limits would bound, with the task's action scale and default pose; the engine.
+        The recorder; the task; by joint, what its position limits are in actions, where it has any.
+
+    Raises:
+        BoundsError: If the actions are no joint positions, an action is not finite, or left and right are not known.
+        CliError: If the raw actions could not be written.
     """
     from tqdm import trange
 
     with running_task(args.task, key, args.num_envs, device, args.seed, overrides) as (env, agent_cfg):
         names = action_joint_names(env)
+        task = Task(engine_name(env.unwrapped.cfg.sim.physics), *action_scale_and_offset(env))
+        limits = _limits(env)
         recorder = ActionRecorder(names, robot_mirror(env) if args.symmetric else None, device=device)
         policy = load_policy(env, agent_cfg, checkpoint)
         raw: list[np.ndarray] = []
         with torch.inference_mode():
             obs, _ = env.reset()
-            for _ in trange(args.steps, desc="recording", unit="step", mininterval=1.0):
+            for step in trange(args.warm_up + args.steps, desc="recording", unit="step", mininterval=1.0):
                 actions = policy(obs, stochastic_output=args.actions == "sampled")
-                recorder.add(actions)
-                if args.raw:
-                    raw.append(actions.cpu().numpy())
+                if step >= args.warm_up:
+                    recorder.add(actions)
+                    if args.raw:
+                        raw.append(actions.cpu().numpy())
                 obs, *_ = env.step(actions)
         if args.raw:
-            np.savez(args.raw, actions=np.concatenate(raw), joint_names=np.array(names))
-        engine = next((item.partition("=")[2] for item in overrides if item.startswith("physics=")), "default")
-        return recorder, action_bounds(env, JOINT_LIMITS), engine
+            try:
+                np.savez(args.raw, actions=np.concatenate(raw), joint_names=np.array(names))
+            except OSError as error:
+                raise CliError(f"{args.raw} could not be written: {error.strerror}") from None
+        return recorder, task, limits
+
+
+def _limits(env: Any) -> dict[str, tuple[float, float]]:
+    """Position limits of the joints [policy units]; none if a joint has none."""
+    try:
+        bounds: ActionBounds = action_bounds(env, JOINT_LIMITS)
+    except BoundsError:
+        return {}
+    return dict(zip(bounds.joint_names, zip(bounds.low, bounds.high, strict=True), strict=True))
 
 
 if __name__ == "__main__":

@@ -208,8 +208,11 @@ class Runner(OnPolicyRunner):
         """Train, as rsl_rl's runner does, until the iterations or the time are over.
 
         Raises:
-            CliError: If a number was not finite, or the last checkpoint could not be written.
+            CliError: If there are no bounds, a number was not finite, or the last checkpoint could not be written.
         """
+        error = getattr(self.alg, "bounds_error", None)
+        if error is not None:
+            raise CliError(f"action bounds: {error}")
         if self.logger.log_dir is not None:
             # not before: a checkpoint that is resumed from brings its own bounds
             write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))

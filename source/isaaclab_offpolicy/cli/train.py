@@ -9,8 +9,6 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 
-from isaaclab_offpolicy.action_bounds import PERCENTILE, SYMMETRIC
-
 from .arguments import (
     AGENTS,
     CliError,
@@ -81,8 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not short.startswith("sac") and not sb3:
             raise CliError(f"--bounds is for SAC and the agents of SBX; agent '{args.agent}' has none")
         options = "agent." if sb3 else "agent.algorithm."
-        if args.bounds not in (PERCENTILE, SYMMETRIC) and not any("action_bounds_scale=" in x for x in overrides):
-            overrides.append(f"{options}action_bounds_scale=1.0")  # what is given is meant
         overrides.append(f"{options}action_bounds={args.bounds.removeprefix('±')}")
     if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
         command += ["--viz", "newton_gl"]

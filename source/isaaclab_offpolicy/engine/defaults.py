@@ -29,6 +29,14 @@ def default_engine(device: str) -> str:
     return "ovphysx" if device == "cpu" else "newton_mjwarp"
 
 
+def engine_name(physics: Any) -> str:
+    """Name of the engine of a resolved physics configuration (``env_cfg.sim.physics``), as ``physics=`` takes it."""
+    kind = type(getattr(physics, "solver_cfg", physics)).__name__
+    names = {"OvPhysxCfg": "ovphysx", "PhysxCfg": "isaacsim_physx", "MJWarpSolverCfg": "newton_mjwarp",
+             "KaminoPADMMSolverCfg": "newton_kamino"}  # fmt: skip
+    return names.get(kind, kind)
+
+
 def configure_physics(physics: Any) -> None:
     """Set a velocity task's default engine, and have ovphysx go through :mod:`.ovphysx_cpu`.
 

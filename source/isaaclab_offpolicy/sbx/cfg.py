@@ -49,8 +49,11 @@ class Sb3AgentCfg:
     percentile_bounds: str | None = None
     """What ``percentile`` and ``symmetric`` stand for."""
 
+    percentile_bounds_scale: float = 1.0
+    """Factor on these."""
+
     action_bounds_scale: float = 1.0
-    """Factor on the bounds."""
+    """Factor on the bounds, whatever they are."""
 
     normalize: Literal["all", "none", "all-but-height-scan"] = "all"
     """Which observations are normalised by their running mean and standard deviation."""
@@ -137,7 +140,7 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     target_entropy: str | float = "auto"
     """Entropy that a learned temperature aims at [nats]; "auto" is minus the number of joints."""
 
-    learning_rate: float = 4.4689909625712413e-4
+    learning_rate: float = 4.4689099625712413e-4
 
     use_sde: bool = False
     """SBX: whether exploration noise is held for the ``train_freq`` steps of a round. Stable-Baselines3: gSDE."""
@@ -187,11 +190,11 @@ class Sb3PpoCfg(Sb3AgentCfg):
 
 
 def published_rough(cfg: Sb3OffPolicyCfg) -> None:
-    """The published additions for rough terrain (ANYmal-C): held noise, three-step returns, no normalisation.
+    """The published additions for rough terrain (ANYmal-C): held noise, three-step returns, no normalisation, wider bounds.
 
     Args:
         cfg: The configuration, changed in place.
     """
     cfg.train_freq, cfg.n_steps, cfg.use_sde = 10, 3, True
     cfg.normalize = "none"
-    cfg.action_bounds_scale = 1.25
+    cfg.percentile_bounds_scale = 1.25

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 from stable_baselines3.common.vec_env import VecEnv
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, BoundsError, action_bounds
+from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, action_bounds
 
 from .cfg import Sb3AgentCfg
 from .models import columns_to_normalize
@@ -27,15 +27,7 @@ def check_bounds(env: Any, bounds: ActionBounds) -> None:
     Raises:
         BoundsError: If they differ; it says where.
     """
-    try:
-        names = action_bounds(env, bounds).joint_names
-    except BoundsError as error:
-        raise BoundsError(f"the policy's {str(error).partition(';')[0]}") from None
-    if names != bounds.joint_names:
-        raise BoundsError(
-            f"the policy's joints are in another order ({', '.join(bounds.joint_names)}) than the task's"
-            f" ({', '.join(names)}); set robot.joint_ordering to the one it was trained with"
-        )
+    bounds.of_policy_for(action_bounds(env, 1.0))
 
 
 def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = None) -> VecEnv:
@@ -55,7 +47,12 @@ def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = N
         bounded = ActionBoundsWrapper(env, bounds, mode="clip")
     else:
         bounded = ActionBoundsWrapper(
-            env, cfg.action_bounds, "clip", cfg.action_bounds_scale, percentile_bounds=cfg.percentile_bounds
+            env,
+            cfg.action_bounds,
+            "clip",
+            cfg.action_bounds_scale,
+            percentile_bounds=cfg.percentile_bounds,
+            percentile_scale=cfg.percentile_bounds_scale,
         )
     columns = columns_to_normalize(env.unwrapped, cfg.normalize)
     vec_env = OffPolicyVecEnv(bounded)

@@ -52,7 +52,6 @@ def fit_to_cpu(cfg: SacRunnerCfg, joints: int = 12, box: float = 0.25) -> None:
     cfg.critic.hidden_dims = [256, 128, 128]
     cfg.critic.init_output_scale = 0.0
     cfg.algorithm.action_bounds = f"{box:g}rad"
-    cfg.algorithm.action_bounds_scale = 1.0
     cfg.algorithm.learning_rate = 1.0e-3
     cfg.algorithm.gamma = 0.97
     cfg.algorithm.tau = 0.01
@@ -75,7 +74,7 @@ class RoughSACRunnerCfg(SacRunnerCfg):
     max_iterations: int = 2000
 
     def __post_init__(self):
-        self.algorithm.action_bounds_scale = 1.25
+        self.algorithm.percentile_bounds_scale = 1.25
         self.algorithm.train_freq = 10
         self.algorithm.noise_hold = 10
         self.algorithm.n_steps = 3

@@ -34,8 +34,6 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
         terrain = env_cfg.scene.terrain
         if getattr(terrain, "default", terrain).terrain_type == "generator":
             published_rough(cfg)
-            # joint limits are as wide as they are
-            cfg.action_bounds_scale = 1.0 if cfg.percentile_bounds is None else cfg.action_bounds_scale
         return cfg
 
     # named functions: Isaac Lab prints their names
@@ -76,7 +74,7 @@ def fit_to_cpu(cfg: Sb3OffPolicyCfg, box: str) -> None:
         box: The box, such as ``0.25rad``.
     """
     cfg.net_arch = [256, 128, 128]
-    cfg.action_bounds, cfg.action_bounds_scale = box, 1.0
+    cfg.action_bounds = box
     cfg.normalize = "all"
     cfg.learning_rate, cfg.gamma, cfg.tau = 1.0e-3, 0.97, 0.01
     cfg.n_steps, cfg.train_freq, cfg.use_sde, cfg.policy_delay = 3, 10, True, 2

@@ -57,7 +57,7 @@ def _agent_of(task: str, bounds: str | None) -> Callable[[], SacRunnerCfg]:
             cfg.obs_groups = dict(ppo_cfg.obs_groups)
         cfg.algorithm.percentile_bounds = bounds
         if bounds is None:
-            cfg.algorithm.action_bounds, cfg.algorithm.action_bounds_scale = JOINT_LIMITS, 1.0
+            cfg.algorithm.action_bounds = JOINT_LIMITS
         return cfg
 
     return sac_cfg

@@ -38,7 +38,6 @@ class BDXRoughSACRunnerCfg(RoughSACRunnerCfg):
         super().__post_init__()
         # no percentiles are recorded yet
         self.algorithm.action_bounds = JOINT_LIMITS
-        self.algorithm.action_bounds_scale = 1.0
 
 
 @configclass
