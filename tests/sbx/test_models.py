@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,11 +15,14 @@ import pytest
 
 pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
 
+from stable_baselines3.common.vec_env import DummyVecEnv
+
 from isaaclab_tasks.utils import load_cfg_from_registry
 
 from isaaclab_offpolicy.cli.arguments import AGENTS, CliError, is_sb3, load_tasks
 from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg
-from isaaclab_offpolicy.sbx.models import algorithm_class, load_model, read_checkpoint
+from isaaclab_offpolicy.sbx.models import algorithm_class, build, load_for_training, load_model, read_checkpoint
+from isaaclab_offpolicy.sbx.training import find_replay, save_replay
 
 load_tasks()
 TASKS = sorted(
@@ -50,14 +55,6 @@ def test_every_task_has_the_agents(task: str) -> None:
 
 
 def test_held_noise_changes_after_a_checkpoint_was_loaded(tmp_path: Path) -> None:
-    space = gym.spaces.Box(-1.0, 1.0, (3,))
-
-    class Still(gym.Env):
-        observation_space, action_space = space, gym.spaces.Box(-1.0, 1.0, (2,))
-
-        def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-            return np.zeros(3, np.float32), {}
-
     cfg = Sb3OffPolicyCfg(use_sde=True)
     kwargs = {"net_arch": [8]}
     algorithm_class(cfg)("MlpPolicy", Still(), use_sde=True, buffer_size=10, policy_kwargs=kwargs).save(
@@ -69,6 +66,52 @@ def test_held_noise_changes_after_a_checkpoint_was_loaded(tmp_path: Path) -> Non
     model.actor.reset_noise()  # what a round of collection begins with
     np.testing.assert_array_equal(first, again)
     assert np.abs(model.predict(obs)[0] - first).max() > 1e-3
+
+
+class Still(gym.Env):
+    """Nothing happens."""
+
+    observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (3,)), gym.spaces.Box(-1.0, 1.0, (2,))
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        return np.zeros(3, np.float32), {}
+
+
+def test_a_training_goes_on_with_the_networks_that_it_began_with(tmp_path: Path) -> None:
+    env = DummyVecEnv([Still])
+    small: dict[str, Any] = {"net_arch": [8], "buffer_size": 10}
+    for algorithm in ("SAC", "TQC"):
+        cfg = Sb3OffPolicyCfg(algorithm=algorithm, **small)
+        build(cfg, env, "cpu").save(tmp_path / "m.zip")
+        load_for_training(cfg, tmp_path / "m.zip", None, env, "cpu")
+        others = {"net_arch": [9], "activation": "relu", "layer_norm": False, "optimizer": "adam"}
+        others |= {"top_quantiles_to_drop_per_net": 7} if algorithm == "TQC" else {"n_critics": 3}
+        for option, value in others.items():
+            other = Sb3OffPolicyCfg(algorithm=algorithm, **{**small, option: value})
+            with pytest.raises(ValueError, match=f"its {option}.* is not .*goes on with the one it began with"):
+                load_for_training(other, tmp_path / "m.zip", None, env, "cpu")
+
+
+def test_the_replay_buffer_of_a_checkpoint_or_of_an_earlier_one(tmp_path: Path) -> None:
+    assert find_replay(tmp_path / "model_300.zip") is None
+    for steps in (100, 200, 400):
+        (tmp_path / f"replay_{steps}.pkl").touch()
+    (tmp_path / "replay_250.pkl.tmp").touch()
+    assert find_replay(tmp_path / "model_300.zip") == tmp_path / "replay_200.pkl"
+    assert find_replay(tmp_path / "model_400.zip") == tmp_path / "replay_400.pkl"
+    assert find_replay(tmp_path / "best.zip") is None
+
+
+def test_a_replay_buffer_that_cannot_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    model = build(Sb3OffPolicyCfg(net_arch=[8], buffer_size=10), DummyVecEnv([Still]), "cpu")
+    assert save_replay(model, tmp_path / "model_1.zip") and (tmp_path / "replay_1.pkl").is_file()
+    (tmp_path / "replay_2.pkl").mkdir()  # in its way
+    assert not save_replay(model, tmp_path / "model_2.zip")
+    assert "[WARNING]" in capsys.readouterr().err and not list(tmp_path.glob("*.tmp"))
+
+
+def test_jax_leaves_memory_to_the_simulation() -> None:
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 
 
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:

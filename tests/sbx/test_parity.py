@@ -1,7 +1,13 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Our SAC against SBX's: the same weights, batch and noise must give the same update."""
+"""Our SAC against SBX's: the same weights, batch and noise must give the same update.
+
+What is the same is not always what paper or documentation say. SBX's temperature has the loss of log α, not of α as in the
+paper; its layer normalisation adds 1e-6 to the variance, and AdamW decays weights by 1e-4, as Flax and optax do where
+torch takes 1e-5 and 1e-2; its "gSDE" (``use_sde``) is noise that is held, and depends on no features; and a schedule of the
+learning rate does not reach the temperature.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +28,12 @@ import tensorflow_probability.substrates.jax as tfp
 from rsl_rl.env import VecEnv
 from sbx.common.type_aliases import ReplayBufferSamplesNp
 from stable_baselines3.common.buffers import NStepReplayBuffer
+from stable_baselines3.common.logger import configure
 from tensordict import TensorDict
 
 from isaaclab_offpolicy.algorithms import SAC
 from isaaclab_offpolicy.algorithms.replay_buffer import Draw, ReplayBatch, ReplayBuffer
+from isaaclab_offpolicy.algorithms.update import CriticBatch
 from sbx import SAC as SBXSAC
 
 OBS, ACT, BATCH, STEPS = 7, 3, 64, 4
@@ -214,6 +222,44 @@ def test_an_update_equals_that_of_sbx(
     alpha = np.exp(ent_coef_state.params["log_ent_coef"])
     np.testing.assert_allclose(sac.entropy_coef().item(), alpha, **close)
     assert abs(float(alpha) - ALPHA) > 2e-5
+
+
+@pytest.mark.parametrize("n_steps", [1, 5])
+def test_q_targets_equal_those_of_sbx(train_cfg, n_steps: int) -> None:
+    model = sbx_sac(1)
+    sac = our_sac(train_cfg, model, 1)
+    data, noise = transitions(n_steps=n_steps), sbx_noise(model.key, 1, 0)[0]
+    row = [value[:BATCH] for value in data]
+    obs, action, next_obs, dones, rewards, discounts = row
+    weight, ours = torch.ones(BATCH), [tensor(value) for value in (obs, action, next_obs, rewards)]
+    factor = tensor(discounts * (1.0 - dones))
+    batch = CriticBatch(ours[0], ours[1], ours[3], factor, weight, ours[2], ours[2], noise)
+    with torch.no_grad():
+        output = sac.actor.mlp(ours[2])
+        target = sac.updater.target(batch, output, sac.critic_target, sac.entropy_coef())
+    # as in sbx.SAC.update_critic, with its own networks
+    dist = model.policy.actor_state.apply_fn(model.policy.actor_state.params, next_obs)
+    after = dist.sample(seed=jax.random.split(model.key, 4)[1])
+    q = model.policy.qf_state.apply_fn(model.policy.qf_state.target_params, next_obs, after).min(axis=0)[:, 0]
+    expected = rewards + (1.0 - dones) * discounts * (q - ALPHA * dist.log_prob(after))
+    np.testing.assert_allclose(target.numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(expected - rewards).max() > 0.1
+
+
+def test_a_schedule_of_sbx_does_not_reach_the_temperature() -> None:
+    model = SBXSAC(
+        "MlpPolicy", Spaces(), learning_rate=lambda left: 1e-3 * left, ent_coef=f"auto_{ALPHA}", buffer_size=100,
+        policy_kwargs={"net_arch": HIDDEN, "optimizer_class": optax.adamw},
+    )  # fmt: skip
+    model.set_logger(configure(None, []))
+    model.replay_buffer.full = True  # of zeros
+    model._current_progress_remaining = 0.25
+    model.train(1, 32)
+    for state in (model.policy.actor_state, model.policy.qf_state):
+        assert float(state.opt_state.hyperparams["learning_rate"]) == pytest.approx(2.5e-4)
+    # the first step of Adam is as long as its learning rate
+    log_alpha = float(model.ent_coef_state.params["log_ent_coef"])
+    assert abs(log_alpha - np.log(ALPHA)) == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_networks_equal_those_of_sbx(train_cfg) -> None:

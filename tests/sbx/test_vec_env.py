@@ -19,9 +19,9 @@ pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
 
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3TorchSacCfg
+from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg
 from isaaclab_offpolicy.sbx.collection import StepReplayBuffer
-from isaaclab_offpolicy.sbx.models import build, columns_to_normalize, gradient_steps
+from isaaclab_offpolicy.sbx.models import build, columns_to_normalize, constructor_options, gradient_steps
 from isaaclab_offpolicy.sbx.vec_env import NormalizedVecEnv
 
 
@@ -101,6 +101,7 @@ def test_the_height_scan_is_found_by_its_name() -> None:
     everything = columns_to_normalize(env, "all")
     assert everything is not None and everything.all() and len(everything) == 202
     assert columns_to_normalize(env, "none") is None
+    assert columns_to_normalize(env, None) is None, "what Isaac Lab makes of agent.normalize=none"
     with pytest.raises(ValueError, match="normalize is"):
         columns_to_normalize(env, "some")
 
@@ -119,7 +120,9 @@ def test_the_height_scan_is_found_by_its_name() -> None:
 )
 def test_gradient_steps(options: dict[str, Any], num_envs: int, expected: int, capsys: pytest.CaptureFixture) -> None:
     assert gradient_steps(Sb3OffPolicyCfg(**options), num_envs) == expected
-    assert ("[WARNING]" in capsys.readouterr().out) == (options.get("gradient_steps") == -1)
+    output = capsys.readouterr().out
+    assert ("[WARNING]" in output) == (options.get("gradient_steps") == -1 or num_envs == 16)
+    assert ("16 times the replay ratio" in output) == (num_envs == 16)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +151,27 @@ def test_options_that_cannot_be_used() -> None:
     model = build(Sb3OffPolicyCfg(learning_rate_end=1e-5, learning_rate_end_fraction=0.5, buffer_size=100), env, "cpu")
     assert model.lr_schedule(1.0) == pytest.approx(4.4689099625712413e-4)
     assert model.lr_schedule(0.5) == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [
+        (Sb3OffPolicyCfg(train_freq=0), "train_freq is a whole number above zero, not 0"),
+        (Sb3OffPolicyCfg(policy_delay=0), "policy_delay is"),
+        (Sb3OffPolicyCfg(n_steps=0), "n_steps is"),
+        (Sb3OffPolicyCfg(batch_size=True), "batch_size is a whole number above zero, not True"),
+        (Sb3OffPolicyCfg(eval_episodes=0), "eval_episodes is"),
+        (Sb3OffPolicyCfg(replay_ratio="abc"), "replay_ratio is a number above zero, not 'abc'"),
+        (Sb3OffPolicyCfg(replay_ratio=0), "replay_ratio is a number above zero, not 0"),
+        (Sb3OffPolicyCfg(net_arch=256), "net_arch is a list of whole numbers above zero, not 256"),
+        (Sb3OffPolicyCfg(net_arch=[256, 0]), "net_arch is a list"),
+        (Sb3OffPolicyCfg(algorithm="TQC", n_critics=3), "TQC has two critics"),
+        (Sb3PpoCfg(n_minibatches=0), "n_minibatches is"),
+    ],
+)
+def test_numbers_that_cannot_be_used(cfg: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        constructor_options(cfg, 64, "cpu")
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux, which tells a process's memory")

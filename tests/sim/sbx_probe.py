@@ -21,7 +21,7 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 from isaaclab_offpolicy.sbx.environment import make_vec_env
 from isaaclab_offpolicy.sbx.models import build
-from isaaclab_offpolicy.sbx.training import train
+from isaaclab_offpolicy.sbx.training import evaluate_deterministic, train
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 NUM_ENVS, STEPS = 8, 60
@@ -58,6 +58,7 @@ def main() -> None:
         model.learn(NUM_ENVS * STEPS, log_interval=None)
         rows = {key: np.stack([row[key] for row in recorder.rows]) for key in recorder.rows[0]}
         check(model, env, rows)
+        check_that_the_curriculum_rests(model, recorder.unwrapped)
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
             train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
         recorder.close()
@@ -77,6 +78,21 @@ def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
     assert np.isfinite(model.predict(np.zeros((2, 48), np.float32))[0]).all()
     lines = (folder / "progress.csv").read_text().splitlines()
     assert len(lines) > 1 and "env_steps" in lines[0]
+
+
+def check_that_the_curriculum_rests(model, env) -> None:
+    """An evaluation resets episodes before their end, for which the curriculum would make them easier."""
+    manager = type(env.curriculum_manager)
+    calls, compute = [], manager.compute
+    manager.compute = lambda self, env_ids=None: calls.append(env_ids) or compute(self, env_ids)
+    frozen = model.get_env().state()["count"]
+    value = evaluate_deterministic(model, 16)
+    assert value is not None and np.isfinite(value) and not calls
+    # the normaliser has seen nothing but the first observations afterwards
+    assert model.get_env().state()["count"] == frozen + NUM_ENVS
+    env.reset()
+    assert calls, "it goes on"
+    manager.compute = compute
 
 
 def check(model, env, rows: dict[str, np.ndarray]) -> None:

@@ -35,13 +35,18 @@ class SaturationMonitor:
         self._watched = [[0] * joints, [0] * joints]
         self._reported: set[tuple[int, int]] = set()
 
-    def add(self, unit_action: torch.Tensor) -> None:
-        """Count actions in [-1, 1], shape [N, A]."""
+    def add(self, unit_action: torch.Tensor, weight: int = 1) -> None:
+        """Count actions.
+
+        Args:
+            unit_action: Actions in [-1, 1], shape [N, A].
+            weight: For how many steps these stand.
+        """
         # as products with a vector of ones: many times faster on the CPU than to sum truth values along axis 0
-        ones = torch.ones(len(unit_action), device=unit_action.device)
+        ones = torch.full((len(unit_action),), float(weight), device=unit_action.device)
         self._counts[0] += ones @ (unit_action < -SATURATED).float()
         self._counts[1] += ones @ (unit_action > SATURATED).float()
-        self._samples += len(unit_action)
+        self._samples += weight * len(unit_action)
 
     def pop(self, bounds: ActionBounds) -> tuple[dict[str, float], list[str]]:
         """Shares since the last call, and warnings.

@@ -241,7 +241,10 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
         jobs = [{**job, "agent": agent, "overrides": args.override} for job in jobs for agent in agents]
     elif args.what == "collection":
         is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
-        columns = {"stock [ms]": "stock_ms", "ours [ms]": "ours_ms", "simulation [ms]": "simulation_ms"}
+        columns = {
+            "stock [ms]": "stock_ms", "ours [ms]": "ours_ms", "stock filling": "stock_filling_ms",
+            "ours filling": "ours_filling_ms", "simulation [ms]": "simulation_ms",
+        }  # fmt: skip
     else:
         columns = {"steps/s": "steps_per_second", "cores": "cores", "scene [s]": "scene_s"}
         columns |= {name: name for name in (*PARTS, "rest")}

@@ -23,7 +23,7 @@ import numpy as np
 
 from isaaclab_offpolicy.evaluation import plot_progress, read_progress
 
-from .arguments import CliError, check_task_and_agent, duration, positive_int, run_logged
+from .arguments import CliError, check_task_and_agent, duration, is_sb3, positive_int, run_logged
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
@@ -174,8 +174,12 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
     command = train_command(task, item, seed, max_time)
-    # PPO's own number of iterations would end it early
-    run_logged("train", [*command, "--max_iterations", "1000000"], folder / "train.log", folder)
+    if not is_sb3(check_task_and_agent(task, item.agent)):
+        # PPO's own number of iterations would end it early
+        run = [*command, "--max_iterations", "1000000"]
+    else:
+        run = [*command, "agent.total_timesteps=1000000000"] if item.agent.endswith("ppo") else command
+    run_logged("train", run, folder / "train.log", folder)
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]

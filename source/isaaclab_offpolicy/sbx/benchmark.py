@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -44,13 +45,17 @@ def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, 
         steps: Vector steps to measure.
 
     Returns:
-        ``stock_ms`` and ``ours_ms`` per vector step [ms], and the simulation's ``simulation_ms``.
+        ``stock_ms`` and ``ours_ms`` per vector step [ms] into a replay buffer that is full and written again, and the
+        simulation's ``simulation_ms``; ``stock_filling_ms`` and ``ours_filling_ms`` into one that is filled for the
+        first time, when the system has to find memory for what numpy has only promised.
     """
     cfg.learning_starts, cfg.n_steps = 0, 1
     cfg.replay_ratio, cfg.gradient_steps = None, 8
     simulate = env.unwrapped.step
     result = {}
-    for name in ("stock", "ours"):
+    whole, short = cfg.buffer_size, WARM_UP * env.unwrapped.num_envs
+    for name, filling in itertools.product(("stock", "ours"), (False, True)):
+        cfg.buffer_size = whole if filling else short
         if name == "ours":
             model: Any = build(cfg, make_vec_env(env, cfg), "cpu")
         else:
@@ -70,7 +75,8 @@ def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, 
         model.learn(steps * num_envs, log_interval=None, reset_num_timesteps=False)
         total = time.perf_counter() - start
         env.unwrapped.step = simulate
-        result[f"{name}_ms"] = 1000.0 * (total - simulation.seconds - policy.seconds) / steps
+        key = f"{name}_filling_ms" if filling else f"{name}_ms"
+        result[key] = 1000.0 * (total - simulation.seconds - policy.seconds) / steps
         result["simulation_ms"] = 1000.0 * simulation.seconds / steps
     return result
 

@@ -102,8 +102,8 @@ class StepReplayBuffer(NStepReplayBuffer):
         return super()._get_samples(batch_inds, env)
 
 
-COUNT_TOGETHER = 16
-"""Vector steps whose actions are counted together."""
+COUNT_EVERY = 4
+"""Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
 
 
 class VectorCollection:
@@ -112,30 +112,17 @@ class VectorCollection:
     resume_learning_at: int = 0
     """Transitions before which nothing is learned, so that a resumed training fills its replay buffer first."""
 
-    @property
-    def saturation(self) -> SaturationMonitor:
-        """How often each joint's action is at a bound."""
-        self._count()
-        return self._saturation
+    _uncounted: int = 0
+    """Vector steps since actions were counted."""
 
     @cached_property
-    def _saturation(self) -> SaturationMonitor:
+    def saturation(self) -> SaturationMonitor:
+        """How often each joint's action is at a bound."""
         this: Any = self
         return SaturationMonitor(this.action_space.shape[0])
 
-    @cached_property
-    def _uncounted(self) -> list[np.ndarray]:
-        """Actions of the last steps."""
-        return []
-
-    def _count(self) -> None:
-        """Count actions of several steps at once, since it is the calls that take the time."""
-        if self._uncounted:
-            self._saturation.add(torch.from_numpy(np.concatenate(self._uncounted)))
-            self._uncounted.clear()
-
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_saturation", "_uncounted"]  # type: ignore[misc]
+        return [*super()._excluded_save_params(), "saturation"]  # type: ignore[misc]
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Learn, unless the replay buffer is still filled again."""
@@ -181,9 +168,10 @@ class VectorCollection:
             uniform = this.num_timesteps < learning_starts
             actions, buffer_actions = this._sample_action(learning_starts, action_noise, env.num_envs)
             if not uniform:
-                self._uncounted.append(buffer_actions)
-                if len(self._uncounted) == COUNT_TOGETHER:
-                    self._count()
+                self._uncounted += 1
+                if self._uncounted == COUNT_EVERY:
+                    self.saturation.add(torch.from_numpy(buffer_actions), COUNT_EVERY)
+                    self._uncounted = 0
             new_obs, rewards, dones, infos = env.step(actions)
             this.num_timesteps += env.num_envs
             callback.update_locals(locals())

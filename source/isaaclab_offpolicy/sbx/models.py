@@ -68,7 +68,13 @@ def gradient_steps(cfg: Sb3OffPolicyCfg, num_envs: int) -> int:
     delay = cfg.policy_delay if cfg.library == "sbx" else 1
     if cfg.replay_ratio is not None:
         wanted = cfg.replay_ratio * num_envs * cfg.train_freq
-        return max(delay, round(wanted / delay) * delay)
+        steps = max(delay, round(wanted / delay) * delay)
+        if steps > 1.5 * wanted:
+            print(
+                f"[WARNING] {steps} gradient steps, as few as policy_delay allows, for {num_envs * cfg.train_freq}"
+                f" transitions are {steps / wanted:.3g} times the replay ratio; take more environments or train_freq"
+            )
+        return steps
     steps = int(cfg.gradient_steps or 0)
     if steps == -1:
         steps = num_envs * cfg.train_freq
@@ -88,17 +94,17 @@ def gradient_steps(cfg: Sb3OffPolicyCfg, num_envs: int) -> int:
     return steps
 
 
-def columns_to_normalize(env: Any, which: str) -> np.ndarray | None:
+def columns_to_normalize(env: Any, which: str | None) -> np.ndarray | None:
     """Which entries of the observations are normalised, shape [D]; None for no normalisation.
 
     Args:
         env: Isaac Lab's environment, unwrapped.
-        which: ``all``, ``none`` or ``all-but-height-scan``.
+        which: ``all``, ``none`` (or None, which Isaac Lab makes of it on the command line) or ``all-but-height-scan``.
 
     Raises:
         ValueError: If it is none of these.
     """
-    if which == "none":
+    if which in (None, "none"):
         return None
     manager = env.observation_manager
     terms, shapes = manager.active_terms["policy"], manager.group_obs_term_dim["policy"]
@@ -108,6 +114,36 @@ def columns_to_normalize(env: Any, which: str) -> np.ndarray | None:
     if which != "all-but-height-scan":
         raise ValueError(f"normalize is 'all', 'none' or 'all-but-height-scan', not '{which}'")
     return np.concatenate([np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)])
+
+
+WHOLE_NUMBERS = (
+    "total_timesteps", "save_interval", "log_interval", "eval_episodes", "batch_size", "buffer_size", "train_freq",
+    "policy_delay", "n_steps", "n_critics", "n_minibatches", "n_epochs",
+)  # fmt: skip
+"""Options that are whole numbers above zero."""
+
+
+def check_numbers(cfg: Sb3AgentCfg) -> None:
+    """Refuse numbers that the libraries would stumble over later, or never come back from.
+
+    Raises:
+        ValueError: With the option's name.
+    """
+
+    def is_whole(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+    for name in WHOLE_NUMBERS:
+        value = getattr(cfg, name, 1)
+        if not is_whole(value):
+            raise ValueError(f"{name} is a whole number above zero, not {value!r}")
+    if not isinstance(cfg.net_arch, (list, tuple)) or not all(is_whole(width) for width in cfg.net_arch):
+        raise ValueError(f"net_arch is a list of whole numbers above zero, not {cfg.net_arch!r}")
+    ratio = getattr(cfg, "replay_ratio", None)
+    if ratio is not None and not (isinstance(ratio, (int, float)) and 0.0 < ratio < float("inf")):
+        raise ValueError(f"replay_ratio is a number above zero, not {ratio!r}")
+    if cfg.algorithm == "TQC" and getattr(cfg, "n_critics", 2) != 2:
+        raise ValueError(f"SBX's TQC has two critics; n_critics={cfg.n_critics} changes only which quantiles it drops")  # type: ignore[attr-defined]
 
 
 def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[str, Any]:
@@ -121,6 +157,7 @@ def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[st
     Raises:
         ValueError: If an option cannot be used.
     """
+    check_numbers(cfg)
     options: dict[str, Any] = {"learning_rate": _learning_rate(cfg), "gamma": cfg.gamma, "seed": cfg.seed}
     if cfg.library == "sb3":
         options["device"] = device
@@ -172,8 +209,22 @@ def build(cfg: Sb3AgentCfg, env: VecEnv, device: str, tensorboard_log: str | Non
         import jax
 
         if jax.default_backend() == "cpu":
-            print("[WARNING] JAX sees no GPU, so SBX learns on the CPU; install jax[cuda12] beside this package")
+            print("[WARNING] JAX sees no GPU, so SBX learns on the CPU; install jax[cuda13] beside this package")
     return algorithm_class(cfg)("MlpPolicy", env, tensorboard_log=tensorboard_log, **options)  # type: ignore[arg-type]
+
+
+def _same(saved: Any, value: Any) -> bool:
+    """Whether two options of a network are the same; one of them comes from a file."""
+    if saved == value:
+        return True
+    if isinstance(saved, type) or not callable(saved) or not callable(value):
+        return False
+    try:
+        # JAX's compiled activations are no longer themselves after they were pickled
+        x = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
+        return np.allclose(saved(x), value(x))
+    except Exception:  # another kind of function, such as what makes an optimiser
+        return False
 
 
 def _learning_rate(cfg: Sb3AgentCfg) -> float | LinearSchedule:
@@ -300,8 +351,10 @@ def load_for_training(
 ) -> Any:
     """Load a checkpoint to go on training with the options of the configuration.
 
+    What was learned goes on as it is: networks, temperature, normaliser.
+
     Args:
-        cfg: The configuration; its networks must be those of the checkpoint.
+        cfg: The configuration; its networks and optimiser must be those of the checkpoint.
         path: The checkpoint.
         normalizer: The checkpoint's statistics, which the environment takes over.
         env: The environment.
@@ -319,9 +372,14 @@ def load_for_training(
     options = constructor_options(cfg, env.num_envs, device)
     policy_kwargs = options.pop("policy_kwargs")
     options.pop("ent_coef", None)  # the learned temperature goes on
+    if cfg.algorithm == "TQC":
+        policy_kwargs["top_quantiles_to_drop_per_net"] = options["top_quantiles_to_drop_per_net"]
     model = load_model(cfg, path, env=env, **options)
-    if model.policy_kwargs["net_arch"] != policy_kwargs["net_arch"]:
-        raise ValueError(f"its networks are {model.policy_kwargs['net_arch']}, not {policy_kwargs['net_arch']}")
+    for option, value in policy_kwargs.items():
+        saved = model.policy_kwargs.get(option, value)
+        if not _same(saved, value):
+            name = getattr(value, "__name__", value)
+            raise ValueError(f"its {option} is not {name}; a training goes on with the one it began with")
     if isinstance(cfg, Sb3OffPolicyCfg):
         model.policy.use_sde = cfg.use_sde
     return model

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +25,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms.sac import RESUME_VECTOR_STEPS
-from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, CliError
+from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, SB3_CHECKPOINT_PATTERN, CliError
 from isaaclab_offpolicy.cli.runner import MIN_EPISODES, ProgressTable, write_provenance
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
@@ -98,13 +100,10 @@ class TrainingCallback(BaseCallback):
     def save(self) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
         path = self.run_dir / f"model_{self.num_timesteps}.zip"
-        # the replay first: the newest checkpoint always has one
-        with_replay = isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer
-        if with_replay:
-            save_replay(self.model, path)
         if self._write(path):
             self.last_checkpoint = path
-            if with_replay:
+            # after what is small and matters most; without it, the one of an earlier checkpoint stays
+            if isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer and save_replay(self.model, path):
                 for old in set(self.run_dir.glob("replay_*.pkl")) - {replay_path(path)}:
                     old.unlink(missing_ok=True)
         episodes = self.model.ep_info_buffer
@@ -160,12 +159,30 @@ class TrainingCallback(BaseCallback):
         self._table.append(row)
 
 
+@contextmanager
+def resting_curriculum(env: Any) -> Iterator[None]:
+    """Keep Isaac Lab's curriculum as it is while episodes are reset.
+
+    Args:
+        env: Isaac Lab's environment, unwrapped.
+    """
+    manager = getattr(env, "curriculum_manager", None)
+    if manager is None:
+        yield
+        return
+    manager.compute = lambda env_ids=None: None
+    try:
+        yield
+    finally:
+        del manager.compute  # the class's own
+
+
 def evaluate_deterministic(
     model: BaseAlgorithm, episodes: int, stop: Callable[[], bool] = lambda: False
 ) -> float | None:
     """Mean return of deterministic actions in the training's own environments, whose episodes begin anew after it.
 
-    On rough terrain the resets count for the curriculum, as any others.
+    On rough terrain the curriculum rests meanwhile: the resets would move every robot to an easier level.
 
     Args:
         model: The agent.
@@ -179,16 +196,17 @@ def evaluate_deterministic(
         normalizer.training = False
     done = np.zeros(env.num_envs, dtype=np.int64)
     returns: list[float] = []
-    obs: Any = env.reset()
-    while (done < rounds).any() and not stop():
-        actions, _ = model.predict(obs, deterministic=True)
-        obs, _, dones, infos = env.step(actions)
-        returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
-        done += dones
-    if normalizer is not None:
-        normalizer.training = True
     this: Any = model
-    this._last_obs = env.reset()
+    with resting_curriculum(base_env(env).unwrapped):
+        obs: Any = env.reset()
+        while (done < rounds).any() and not stop():
+            actions, _ = model.predict(obs, deterministic=True)
+            obs, _, dones, infos = env.step(actions)
+            returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
+            done += dones
+        if normalizer is not None:
+            normalizer.training = True
+        this._last_obs = env.reset()
     this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
     this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
@@ -226,15 +244,17 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     add_common_train_args(parser, agent_default=None, agent_help="Agent.", include_distributed=False)
     parser.add_argument("--checkpoint", help="Checkpoint to go on from.")
     parser.add_argument("--run_name", default="", help="Appended to the name of the run's folder.")
+    parser.add_argument("--experiment_name", help="Folder of the runs, below logs/sbx.")
     add_launcher_args(parser)
     args, overrides = setup_preset_cli(parser, list(command))
     enable_cameras_for_video(args)
     configs: tuple[Any, Any] = resolve_task_config(args.task, args.agent, overrides=overrides)  # type: ignore[assignment]
     env_cfg, cfg = configs
+    cfg.experiment_name = args.experiment_name or cfg.experiment_name
     try:
         # before the simulation takes its time to start
         constructor_options(cfg, args.num_envs or env_cfg.scene.num_envs, "cpu")
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise CliError(f"the configuration of the agent: {error}") from None
     pre_launch_video_config(env_cfg, args)
     with launch_simulation(env_cfg, args):
@@ -324,31 +344,49 @@ def replay_path(checkpoint: Path) -> Path:
     return checkpoint.with_name(checkpoint.stem.replace("model", "replay") + ".pkl")
 
 
-def save_replay(model: Any, checkpoint: Path) -> None:
-    """Write the replay buffer beside a checkpoint; a failure is reported."""
+def find_replay(checkpoint: Path) -> Path | None:
+    """The replay buffer of a checkpoint, or the newest of an earlier one: a full disk may have cost its own."""
+
+    def steps(path: Path) -> int:
+        return int(path.stem.rpartition("_")[2])
+
+    if not re.fullmatch(SB3_CHECKPOINT_PATTERN, checkpoint.name):
+        return None
+    found = [path for path in checkpoint.parent.glob("replay_*.pkl") if re.fullmatch(r"replay_\d+\.pkl", path.name)]
+    return max((path for path in found if steps(path) <= steps(checkpoint)), key=steps, default=None)
+
+
+def save_replay(model: Any, checkpoint: Path) -> bool:
+    """Write the replay buffer beside a checkpoint; returns whether that went well, and reports if not."""
     path = replay_path(checkpoint)
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         model.save_replay_buffer(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         print(f"[WARNING] {path} could not be written: {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
     """Go on with the replay buffer of a checkpoint, or fill a new one before learning.
 
+    A buffer goes on at its own size.
+
     Raises:
         ValueError: If there is a file, and it cannot be used.
     """
-    path, num_envs = replay_path(checkpoint), model.get_env().num_envs
+    path, num_envs = find_replay(checkpoint), model.get_env().num_envs
     # the policy acts from the first step on
     model.learning_starts = 0
-    if not path.is_file():
+    if path is None:
         refill = max(cfg.learning_starts, RESUME_VECTOR_STEPS * num_envs)
         model.resume_learning_at = model.num_timesteps + refill
-        print(f"[INFO] no replay buffer {path.name}: {refill} transitions are collected before learning")
+        print(f"[INFO] no replay buffer beside {checkpoint.name}: {refill} transitions are collected before learning")
         return
     model.replay_buffer = cast(Any, None)  # two of them need not fit into memory
     try:

@@ -51,25 +51,39 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         self._ep_rew_buf = np.zeros(self.num_envs, dtype=np.float64)
         self.log: dict[str, Any] = {}
         """What Isaac Lab logs of the episodes that ended last: means of the reward terms and the like."""
+        self._on_cpu = torch.device(self.sim_device).type == "cpu"
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Take the actions of the next step, shape [N, A]."""
+        if self._on_cpu and actions.dtype == np.float32:
+            self._async_actions = torch.from_numpy(actions)  # which is all that is needed
+        else:
+            super().step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and give observations [N, D], rewards [N], dones [N] and infos."""
         obs_dict, rew, terminated, truncated, extras = cast(Any, self.env).step(self._async_actions)
         # on the CPU without a copy: Isaac Lab concatenates observations into new memory at each step
         obs = obs_dict["policy"].detach().to("cpu", torch.float32).numpy()
-        flags = torch.stack((terminated, truncated)).cpu().numpy()
+        if self._on_cpu:
+            lost, cut = terminated.numpy(), truncated.numpy()
+        else:
+            lost, cut = torch.stack((terminated, truncated)).cpu().numpy()
         rewards = _to_numpy(rew)
-        dones = flags[0] | flags[1]
-        for index in self.ended:
+        dones = lost | cut
+        for index in self.ended.tolist():
             self._infos[index].clear()
         self.ended = dones.nonzero()[0]
-        self.timeouts = flags[1] & ~flags[0]
+        self.timeouts = cut > lost
         self._ep_rew_buf += rewards
         self._ep_len_buf += 1
         if len(self.ended):
             self.log = extras.get("log", {})
-            index = torch.as_tensor(self.ended, device=self.sim_device)
-            self.final_observations = _to_numpy(extras["final_obs"]["policy"][index])
+            final_obs = extras["final_obs"]["policy"]
+            if self._on_cpu:
+                self.final_observations = final_obs.numpy()[self.ended].astype(np.float32, copy=False)
+            else:
+                self.final_observations = _to_numpy(final_obs[torch.as_tensor(self.ended, device=self.sim_device)])
             for position, i in enumerate(self.ended.tolist()):
                 self._infos[i] |= {
                     "episode": {"r": float(self._ep_rew_buf[i]), "l": int(self._ep_len_buf[i])},
@@ -97,17 +111,23 @@ class AffineNormalizer:
     """
 
     def __init__(self, state: Mapping[str, np.ndarray]) -> None:
-        std, columns = np.sqrt(state["var"] + state["epsilon"]), state["columns"]
-        self.scale = np.where(columns, 1.0 / std, 1.0).astype(np.float32)
-        self.shift = np.where(columns, -state["mean"] / std, 0.0).astype(np.float32)
+        columns = np.asarray(state["columns"], dtype=bool)
+        self._normalized, self._plain = columns.astype(np.float64), (~columns).astype(np.float64)
+        self._epsilon = float(state["epsilon"])
         self._limit = np.where(columns, state["clip_obs"], np.inf).astype(np.float32)
+        self.update(state["mean"], state["var"])
+
+    def update(self, mean: np.ndarray, var: np.ndarray) -> None:
+        """Take over new statistics, shape [D] each."""
+        inverse = self._normalized / np.sqrt(var + self._epsilon)
+        self.scale = (inverse + self._plain).astype(np.float32)
+        self.shift = (-mean * inverse).astype(np.float32)
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
         """Normalised observations, shape [..., D], as a new array."""
         result = obs * self.scale
         result += self.shift
-        np.minimum(result, self._limit, out=result)
-        return np.maximum(result, -self._limit, out=result)
+        return np.clip(result, -self._limit, self._limit, out=result)
 
 
 class NormalizedVecEnv(VecNormalize):
@@ -133,10 +153,7 @@ class NormalizedVecEnv(VecNormalize):
         if self.columns.shape != (dim,):
             raise ValueError(f"{self.columns.shape} columns for observations of {dim} entries")
         self._scratch = np.empty((venv.num_envs, dim), dtype=np.float32)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        """Take over the statistics as they are."""
+        self._share = np.full(venv.num_envs, 1.0 / venv.num_envs, dtype=np.float32)
         self._affine = AffineNormalizer(self.state())
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -166,13 +183,12 @@ class NormalizedVecEnv(VecNormalize):
         # moments of the batch in single precision about the running mean, which loses nothing that matters; the sums
         # over the environments as products with a vector of ones, which is many times faster than numpy's along axis 0
         rms: Any = self.obs_rms
-        share = np.full(len(obs), 1.0 / len(obs), dtype=np.float32)
         centered = np.subtract(obs, rms.mean.astype(np.float32), out=self._scratch)
-        mean = (share @ centered).astype(np.float64)
+        mean = (self._share @ centered).astype(np.float64)
         np.square(centered, out=centered)
-        var = (share @ centered).astype(np.float64) - mean**2
+        var = (self._share @ centered).astype(np.float64) - mean**2
         rms.update_from_moments(rms.mean + mean, np.maximum(var, 0.0), len(obs))
-        self._refresh()
+        self._affine.update(rms.mean, rms.var)
 
     def normalize_obs(self, obs: Any) -> Any:
         """Normalised observations, shape [..., D], as a new array."""
@@ -206,7 +222,7 @@ class NormalizedVecEnv(VecNormalize):
         rms.mean, rms.var, rms.count = state["mean"].copy(), state["var"].copy(), float(state["count"])
         self.columns = state["columns"].astype(bool)
         self.clip_obs, self.epsilon = float(state["clip_obs"]), float(state["epsilon"])
-        self._refresh()
+        self._affine = AffineNormalizer(self.state())
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
