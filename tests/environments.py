@@ -29,11 +29,11 @@ class LinearQuadraticEnv(VecEnv):
         self.max_episode_length = max_episode_length
         self.cfg = SimpleNamespace(compute_final_obs=False)
         self.action_joint_names = ["cart"]
-        self.episode_length_buf = torch.arange(num_envs) % max_episode_length
+        self.episode_length_buf = torch.arange(num_envs, device=device) % max_episode_length
         self._a, self._b, self._q, self._r = (
-            torch.tensor(m, dtype=torch.float32) for m in (self.A, self.B, self.Q, self.R)
+            torch.tensor(m, dtype=torch.float32, device=device) for m in (self.A, self.B, self.Q, self.R)
         )
-        self.state = self.initial_states(num_envs)
+        self.state = self.initial_states(num_envs).to(device)
         self.broken: str | None = None
 
     @staticmethod
@@ -55,7 +55,9 @@ class LinearQuadraticEnv(VecEnv):
         if bool(time_outs.any()):
             assert self.cfg.compute_final_obs, "the learner must ask for final observations"
             extras["final_obs"] = {"policy": self.state.clone()}
-        self.state = torch.where(time_outs.unsqueeze(-1), self.initial_states(self.num_envs), self.state)
+        self.state = torch.where(
+            time_outs.unsqueeze(-1), self.initial_states(self.num_envs).to(self.device), self.state
+        )
         self.episode_length_buf = torch.where(time_outs, 0, self.episode_length_buf)
         obs = self.get_observations()
         if self.broken == "reward":

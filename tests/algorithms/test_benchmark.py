@@ -135,7 +135,6 @@ def test_ratios_are_of_the_same_sizes() -> None:
         (["--learner", "--learners", "eagre"], "unknown learner 'eagre'; nearest: eager"),
         (["--learner", "--reference", "nowhere.json"], "nowhere.json cannot be read"),
         (["--training", "--reference", "nowhere.json"], "are for --learner"),
-        (["--training", "--agents", "sbx-sac"], "measures agents of rsl_rl"),
         (["--learner", "--out", "/dev/null/result.json"], "could not be written"),
         (["--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
     ],

@@ -469,7 +469,7 @@ def test_learning_beside_the_environment(make_sac) -> None:
 
 
 class CountSynchronisations(TorchDispatchMode):
-    """Counts reads of numbers from a device: item(), bool(), tolist() and copies to the host."""
+    """Counts reads of numbers from a device (item(), bool(), tolist()) and numbers that are copied to one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -477,7 +477,9 @@ class CountSynchronisations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         aten = torch.ops.aten
-        if func.overloadpacket in (aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select):
+        if func.overloadpacket in (
+            aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select, aten.lift_fresh
+        ):  # fmt: skip
             self.count += 1
         return func(*args, **(kwargs or {}))
 

@@ -87,7 +87,7 @@ MALFORMED: dict[str, tuple[str | bytes, str]] = {
     "pose is a list": (GOOD.replace("{a: 0.1, b: -1.5}", "[0.1, -1.5]"), "'default_pose': [0.1, -1.5] is not a number"),
     # the rest
     "source is a list": (GOOD.replace("source: test", "source: [a]"), "'source' is text"),
-    "half a character as source": (GOOD.replace("source: test", 'source: "\\ud800"'), "'source' holds text that is none"),
+    "half a character as source": ('source: "\\ud800"\njoints: {a: [0, 1]}\n', "'source' holds text that is none"),
     "half a character in info": (GOOD + 'info: {a: "\\ud800"}\n', "'info' holds text that is none"),
     "thousands of digits in info": (GOOD + f"info: {{a: 0x{'F' * 5000}}}\n", "'info' holds a number that is too large"),
     "info is text": (GOOD + "info: none\n", "'info' is a mapping"),

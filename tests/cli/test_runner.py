@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from rsl_rl.utils.logger import Logger
 
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.cli.arguments import CliError
-from isaaclab_offpolicy.cli.runner import Runner, find_replay
+from isaaclab_offpolicy.cli.runner import ProgressLogger, Runner, find_replay
 from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
 
 
@@ -50,6 +51,30 @@ def limited_file_size(limit: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
+
+
+def test_episodes_are_counted_as_rsl_rl_does(tmp_path: Path) -> None:
+    cfg = {"num_steps_per_env": 24, "logger": "tensorboard", "algorithm": {"rnd_cfg": None}}
+    options = {"is_distributed": False, "gpu_world_size": 1, "gpu_global_rank": 0, "device": "cpu"}
+    loggers = [
+        kind(str(tmp_path / kind.__name__), cfg, None, 8, **options)  # type: ignore[arg-type]
+        for kind in (ProgressLogger, Logger)
+    ]
+    generator = torch.Generator().manual_seed(0)
+    for logger in loggers:
+        logger.writer = "not read"
+    for step in range(60):
+        rewards, dones = torch.rand(8, generator=generator), torch.rand(8, generator=generator) < 0.1
+        for logger in loggers:
+            logger.process_env_step(rewards, dones, {"log": {"step": step}})
+        if step % 7 == 0:
+            loggers[0].read_episodes()
+    ours, theirs = loggers
+    assert len(ours.rewbuffer) < len(theirs.rewbuffer), "read when they are wanted"
+    ours.read_episodes()
+    assert list(ours.rewbuffer) == pytest.approx(list(theirs.rewbuffer)) and len(ours.rewbuffer) > 30
+    assert list(ours.lenbuffer) == list(theirs.lenbuffer)
+    assert ours.ep_extras == theirs.ep_extras
 
 
 def test_a_run_records_bounds_versions_command_and_progress(runner, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 
 """Our SAC against SBX's: the same weights, batch and noise must give the same update.
 
-What is the same is not always what paper or documentation say. SBX's temperature has the loss of log α, not of α as in the
-paper; its layer normalisation adds 1e-6 to the variance, and AdamW decays weights by 1e-4, as Flax and optax do where
-torch takes 1e-5 and 1e-2; its "gSDE" (``use_sde``) is noise that is held, and depends on no features; and a schedule of the
-learning rate does not reach the temperature.
+What is the same is not always what paper or documentation say. SBX's temperature has the loss of log α, not of α as
+in the paper; its layer normalisation adds 1e-6 to the variance, and AdamW decays weights by 1e-4, as Flax and optax do
+where torch takes 1e-5 and 1e-2; its "gSDE" (``use_sde``) is noise that is held, and depends on no features; and a
+schedule of the learning rate does not reach the temperature.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.sbx.benchmark import measure_training
 from isaaclab_offpolicy.sbx.environment import make_vec_env
 from isaaclab_offpolicy.sbx.models import build
 from isaaclab_offpolicy.sbx.training import evaluate_deterministic, train
@@ -59,6 +60,10 @@ def main() -> None:
         rows = {key: np.stack([row[key] for row in recorder.rows]) for key in recorder.rows[0]}
         check(model, env, rows)
         check_that_the_curriculum_rests(model, recorder.unwrapped)
+        agent_cfg.net_arch = [16, 16]
+        measured = measure_training(recorder, agent_cfg, 0.5)
+        assert 0.0 < measured["kept"] < 1.0 and 0.0 < measured["simulate"] < 1.0
+        assert measured["updates_per_second"] > 0.0
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
             train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
         recorder.close()

@@ -313,8 +313,8 @@ class ActionBounds:
         except BoundsError as error:
             raise BoundsError(
                 f"the policy was {str(error).partition(';')[0]}; give the task the policy's"
-                " (env.actions.joint_pos.scale=…, env.scene.robot.init_state.joint_pos=…), or train another one with the"
-                " bounds.yaml of its run, converted by scripts/bounds.py derive"
+                " (env.actions.joint_pos.scale=…, env.scene.robot.init_state.joint_pos=…), or train another one with"
+                " the bounds.yaml of its run, converted by scripts/bounds.py derive"
             ) from None
 
     def converted(self, action_scale: Sequence[float], default_pose: Sequence[float]) -> ActionBounds:

@@ -124,7 +124,20 @@ def product_runner(products: list[Product], device: str, dtype: torch.dtype = to
         for left, right, out in operands:
             torch.bmm(left, right, out=out)
 
-    return run
+    if torch.device(device).type != "cuda":
+        return run
+    # as a graph, or it is the launching of kernels that is measured
+    run()
+    torch.cuda.synchronize(device)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.device(device), torch.cuda.graph(graph):
+        run()
+
+    def replay() -> None:
+        assert operands
+        graph.replay()
+
+    return replay
 
 
 def timed(function: Callable[[], Any], device: str) -> float:
@@ -357,19 +370,22 @@ def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]
     simulation, training = (
         env.num_envs * steps / elapsed for steps, elapsed in ((simulated, simulation_time), (trained, training_time))
     )
-    if device == "cpu":
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    else:
-        free, total = torch.cuda.mem_get_info(device)
-        memory = total - free
     return {
         "simulation_per_second": simulation,
         "training_per_second": training,
         "kept": training / simulation,
         **phases,
         "updates_per_second": updates / training_time,
-        "memory_gib": memory / 2**30,
+        "memory_gib": memory_in_use(device),
     }
+
+
+def memory_in_use(device: str) -> float:
+    """What is in use on a GPU, simulation included, or the most that the process has used on the CPU [GiB]."""
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    free, total = torch.cuda.mem_get_info(device)
+    return (total - free) / 2**30
 
 
 def _learn(alg: Any) -> Callable[[TensorDict], None]:
@@ -387,21 +403,22 @@ def _simulate(env: VecEnv, alg: Any, obs: TensorDict, seconds: float, device: st
     """Step the environment with the policy's actions.
 
     Returns:
-        Vector steps made, the time [s] of the steps alone, and the last observations.
+        Vector steps made; the time [s] of the steps alone, or on a GPU, which is not to be waited for at each step,
+        with that of acting; and the last observations.
     """
-    elapsed, steps = 0.0, 0
+    elapsed, steps, begin = 0.0, 0, time.perf_counter()
     with torch.inference_mode():
         while elapsed < seconds:
             actions = alg.act(obs).to(env.device)
-            if device != "cpu":
-                torch.cuda.synchronize(device)
             start = time.perf_counter()
             obs, *_ = env.step(actions)
             obs = obs.to(device)
-            if device != "cpu":
-                torch.cuda.synchronize(device)
-            elapsed += time.perf_counter() - start
+            now = time.perf_counter()
+            elapsed = elapsed + now - start if device == "cpu" else now - begin
             steps += 1
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+        elapsed = time.perf_counter() - begin
     return steps, elapsed, obs
 
 

@@ -28,14 +28,18 @@ class ObservationRing:
         dim: Number of features D.
         storage: One of :data:`STORAGES`.
         device: Device of the storage.
+        pinned: Whether it lies in pinned host memory, to which a GPU writes on its own.
     """
 
-    def __init__(self, rows: int, num_envs: int, dim: int, storage: str, device: torch.device) -> None:
+    def __init__(
+        self, rows: int, num_envs: int, dim: int, storage: str, device: torch.device, pinned: bool = False
+    ) -> None:
         dtype = getattr(torch, storage)
-        self.values = torch.zeros(rows, num_envs, dim, dtype=dtype, device=device)
+        self.pinned = pinned
+        self.values = torch.zeros(rows, num_envs, dim, dtype=dtype, device=device, pin_memory=pinned)
         self._low = self._step = None
         if dtype == torch.uint8:
-            self._low, self._step = (torch.zeros(rows, dim, device=device) for _ in range(2))
+            self._low, self._step = (torch.zeros(rows, dim, device=device, pin_memory=pinned) for _ in range(2))
 
     @property
     def nbytes(self) -> int:
@@ -47,13 +51,14 @@ class ObservationRing:
         if self._low is not None and self._step is not None:
             low, high = torch.aminmax(obs, dim=0)
             step = (high - low) / 255.0
-            self._low[row].copy_(low)
-            self._step[row].copy_(step)
+            self._low[row].copy_(low, non_blocking=self.pinned)
+            self._step[row].copy_(step, non_blocking=self.pinned)
             # a feature that is the same everywhere has no step
             obs = ((obs - low) / step.clamp_min(1.0e-30)).round_()
         elif self.values.dtype == torch.float16:
             obs = obs.clamp(-65504.0, 65504.0)
-        self.values[row].copy_(obs)
+        # converted where it is, so that what travels is little, and nothing waits for it
+        self.values[row].copy_(obs.to(self.values.dtype), non_blocking=self.pinned)
 
     def take(self, row: torch.Tensor, env: torch.Tensor) -> torch.Tensor:
         """Observations of rows and environments, shapes [...], as float32, shape [..., D]."""
@@ -138,6 +143,8 @@ class ReplayBuffer:
         gamma: Discount factor γ per step.
         device: Device of the storage.
         storage: Format of the observations, one of :data:`STORAGES`.
+        pinned: Whether it lies in pinned host memory, since what is stored comes from a GPU. The host does not wait
+            for what the GPU writes there until it reads.
     """
 
     def __init__(
@@ -150,6 +157,7 @@ class ReplayBuffer:
         gamma: float = 0.99,
         device: str | torch.device = "cpu",
         storage: str = "float32",
+        pinned: bool = False,
     ) -> None:
         if n_steps < 1:
             raise ValueError(f"n_steps must be at least 1, not {n_steps}")
@@ -158,7 +166,8 @@ class ReplayBuffer:
         # one row more than transitions, for the newest observation
         self.rows = max(capacity // num_envs, n_steps) + 1
         self.num_envs, self.n_steps, self.gamma = num_envs, n_steps, gamma
-        self.device, self.storage = torch.device(device), storage
+        self.device, self.storage, self.pinned = torch.device(device), storage, pinned
+        self._written: torch.cuda.Event | None = None
         self._obs_dims, self._action_dim = dict(obs_dims), action_dim
         self._allocated = False
         self._row = 0
@@ -183,12 +192,16 @@ class ReplayBuffer:
 
     def _allocate(self) -> None:
         shape, device = (self.rows, self.num_envs), self.device
-        self.obs = {group: ObservationRing(*shape, dim, self.storage, device) for group, dim in self._obs_dims.items()}
-        self.action = torch.zeros(*shape, self._action_dim, device=device)
-        self.reward = torch.zeros(shape, device=device)
-        self.terminated = torch.zeros(shape, dtype=torch.bool, device=device)
-        self.done = torch.zeros(shape, dtype=torch.bool, device=device)
-        self.is_start = torch.ones(shape, dtype=torch.bool, device=device)
+        where: dict[str, Any] = {"device": device, "pin_memory": self.pinned}
+        self.obs = {
+            group: ObservationRing(*shape, dim, self.storage, device, self.pinned)
+            for group, dim in self._obs_dims.items()
+        }
+        self.action = torch.zeros(*shape, self._action_dim, **where)
+        self.reward = torch.zeros(shape, **where)
+        self.terminated = torch.zeros(shape, dtype=torch.bool, **where)
+        self.done = torch.zeros(shape, dtype=torch.bool, **where)
+        self.is_start = torch.ones(shape, dtype=torch.bool, **where)
         """Whether a transition starts here: false in the row after a timeout."""
         self._allocated = True
 
@@ -204,6 +217,7 @@ class ReplayBuffer:
         """
         if not self._allocated:
             raise ValueError("the replay buffer is empty")
+        self._wait()
         first, count = (self._row - self._filled) % self.rows, self._filled + 1
         return {
             "num_envs": self.num_envs,
@@ -245,6 +259,7 @@ class ReplayBuffer:
 
         Its row becomes one in which no transition starts; :meth:`begin` sets the observations of the row after it.
         """
+        self._wait()
         row, nxt = self._row, (self._row + 1) % self.rows
         self.done[row - 1].fill_(True)  # row -1 is the last one
         self.action[row].zero_()
@@ -264,6 +279,7 @@ class ReplayBuffer:
             self._allocate()
         for group, ring in self.obs.items():
             ring.write(self._row, obs[group])
+        self._mark_written(next(iter(obs.values())))
 
     def add(
         self,
@@ -291,11 +307,11 @@ class ReplayBuffer:
         row, nxt = self._row, (self._row + 1) % self.rows
         terminated = terminated.bool()
         truncated = truncated.bool() & ~terminated
-        self.action[row].copy_(action)
-        self.reward[row].copy_(reward)
-        self.terminated[row].copy_(terminated)
-        self.done[row].copy_(terminated | truncated)
-        self.is_start[nxt].copy_(~truncated)
+        for column, value in (
+            (self.action[row], action), (self.reward[row], reward), (self.terminated[row], terminated),
+            (self.done[row], terminated | truncated), (self.is_start[nxt], ~truncated),
+        ):  # fmt: skip
+            column.copy_(value.to(column.dtype), non_blocking=self.pinned)
         if final_obs is None and bool(truncated.any()):
             raise ValueError("an episode was truncated and its last observation is missing")
         for group, ring in self.obs.items():
@@ -303,6 +319,7 @@ class ReplayBuffer:
             if final_obs is not None:
                 after = torch.where(truncated.unsqueeze(-1), final_obs[group], after)
             ring.write(nxt, after)
+        self._mark_written(action)
         self._row = nxt
         self._filled = min(self._filled + 1, self.rows - 1)
 
@@ -345,6 +362,7 @@ class ReplayBuffer:
 
     def gather(self, draw: Draw) -> ReplayBatch:
         """The transitions of a draw."""
+        self._wait()
         age, env, newest = draw
         row = torch.remainder(newest - 1 - age, self.rows)
         start = row * self.num_envs + env
@@ -369,6 +387,18 @@ class ReplayBuffer:
             discount=torch.where(terminated, 0.0, self.gamma ** steps.to(reward.dtype)),
             weight=self.is_start.view(-1)[start].to(reward.dtype),
         )
+
+    def _mark_written(self, source: torch.Tensor) -> None:
+        """Remember where in its stream a GPU has written all that there is."""
+        if self.pinned and source.device.type == "cuda":
+            written = torch.cuda.Event()
+            written.record(torch.cuda.current_stream(source.device))
+            self._written = written
+
+    def _wait(self) -> None:
+        """Wait until all that there is has been written; rings on a GPU, and those that the host writes, never do."""
+        if self._written is not None:
+            self._written.synchronize()
 
 
 class Prefetch:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
@@ -25,6 +26,7 @@ from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_b
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
 from .exploration import HeldNoise
+from .normalization import update_statistics
 from .replay_buffer import Prefetch, ReplayBuffer
 from .saturation import SaturationMonitor
 from .temperature import EntropyCoef
@@ -217,11 +219,15 @@ class SAC:
         self._begun = False
         self._metrics = _Means()
         self._learner: ThreadPoolExecutor | None = None
+        self._stream: torch.cuda.Stream | None = None
+        self._in_use: list[tuple[CriticBatch, ActorBatch]] = []
         self._learning: Future[None] | None = None
         self._acting = self.actor.mlp
         if overlap:
             threads = learner_threads or torch.get_num_threads()
             self._learner = ThreadPoolExecutor(1, "learner", torch.set_num_threads, (threads,))
+            # threads begin on the default stream, which is the simulation's
+            self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
             self._acting = copy.deepcopy(self.actor.mlp).requires_grad_(False)
         self._policy = self.updater.inference(self._acting)
         self._last_report = (time.perf_counter(), 0, 0)
@@ -276,6 +282,7 @@ class SAC:
             alg_cfg.pop("gamma"),
             replay_device or device,
             alg_cfg.pop("replay_storage", "float32"),
+            pinned=torch.device(device).type == "cuda" and torch.device(replay_device or device).type == "cpu",
         )
         if alg_cfg.get("schedule") == "linear" and not alg_cfg.get("schedule_steps"):
             alg_cfg["schedule_steps"] = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
@@ -516,7 +523,11 @@ class SAC:
         if self._learner is None:
             self._run(batches, updates_actor)
         else:
-            self._learning = self._learner.submit(self._run, batches, updates_actor)
+            # their memory may not be given out again before the learner's stream is done with it
+            self._in_use = batches
+            if self._stream is not None:
+                self._stream.wait_stream(torch.cuda.current_stream(self.device))
+            self._learning = self._learner.submit(self._run_beside, batches, updates_actor)
             if not self.updater.prepared:
                 self._finish_learning()
 
@@ -526,8 +537,16 @@ class SAC:
             return
         self._learning.result()
         self._learning = None
+        if self._stream is not None:
+            torch.cuda.current_stream(self.device).wait_stream(self._stream)
+        self._in_use = []
         with torch.inference_mode(False), torch.no_grad():
             torch._foreach_copy_(list(self._acting.parameters()), list(self.actor.mlp.parameters()))
+
+    def _run_beside(self, batches: list[tuple[CriticBatch, ActorBatch]], updates_actor: bool) -> None:
+        """Run gradient steps on these batches in a stream of their own, if there are streams."""
+        with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
+            self._run(batches, updates_actor)
 
     def _run(self, batches: list[tuple[CriticBatch, ActorBatch]], updates_actor: bool) -> None:
         """Run gradient steps on these batches."""
@@ -588,13 +607,11 @@ class SAC:
 
     def _normalize_from(self, obs: TensorDict) -> None:
         """Let the normalisers see new observations, each of them once."""
-        # clones: statistics must not become inference tensors, which autograd refuses
-        obs = TensorDict({group: obs[group].clone() for group in self.storage.groups}, batch_size=obs.batch_size)
-        self.actor.update_normalization(obs)
-        if self.critic_obs_normalizer is not self.actor.obs_normalizer and isinstance(
-            self.critic_obs_normalizer, EmpiricalNormalization
-        ):
-            self.critic_obs_normalizer.update(_concatenate(obs, self.critic_obs_groups))
+        actor, critic = self.actor.obs_normalizer, self.critic_obs_normalizer
+        if isinstance(actor, EmpiricalNormalization):
+            update_statistics(actor, _concatenate(obs, self.actor.obs_groups))
+        if critic is not actor and isinstance(critic, EmpiricalNormalization):
+            update_statistics(critic, _concatenate(obs, self.critic_obs_groups))
 
     def _check_finite(
         self,

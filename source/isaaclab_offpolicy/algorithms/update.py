@@ -125,8 +125,11 @@ class Update:
             raise ValueError(f"q_aggregation is 'min' or 'mean', not '{q_aggregation}'")
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not '{precision}'")
+        # for the whole process; Isaac Lab trains with TF32 on a GPU, whatever the algorithm asks for
         if precision == "tf32":
-            torch.set_float32_matmul_precision("high")  # for the whole process
+            torch.set_float32_matmul_precision("high")
+        elif next(critic.parameters()).device.type == "cuda":
+            torch.set_float32_matmul_precision("highest")
         self.actor, self.distribution = actor, distribution
         self.critic, self.critic_target = critic, critic_target
         self.entropy_coef, self.target_entropy = entropy_coef, target_entropy
@@ -425,8 +428,8 @@ class CompiledUpdate(Update):
             second.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
             decay = moments.learning_rate * moments.weight_decay * weight
             weight.sub_(step_size * first / (second.sqrt() / correction + moments.eps) + decay)
-        for count in moments.steps:
-            count.add_(1.0)
+        # one kernel for all of them on a GPU
+        torch._foreach_add_(moments.steps, 1.0)
 
     def _moments(self, optimizer: torch.optim.Optimizer) -> Moments:
         """The state of an optimizer, made where there is none yet."""
@@ -606,6 +609,8 @@ def make_update(kind: str, **options: Any) -> Update:
     cuda = next(options["critic"].parameters()).device.type == "cuda"
     if kind == "cuda-graph" and not cuda:
         raise ValueError("update 'cuda-graph' needs a CUDA device")
+    if kind == "cuda-graph" and options.get("world_size", 1) > 1:
+        raise ValueError("update 'cuda-graph' is for one process; several take 'compiled'")
     if kind == "fused" and cuda:
         raise ValueError("update 'fused' is for the CPU")
     update = _fastest(cuda, options) if kind == "auto" else _kinds()[kind](**options)
@@ -634,4 +639,5 @@ def _fastest(cuda: bool, options: Mapping[str, Any]) -> Update:
             return Update(**options)
     # ranks that fell back one by one would no longer exchange the same
     alone = options.get("world_size", 1) == 1
-    return (CudaGraphUpdate if cuda else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)
+    # NCCL does not shut down as long as there are graphs that hold its collectives
+    return (CudaGraphUpdate if cuda and alone else CompiledUpdate)(after=COMPILE_AFTER, fall_back=alone, **options)

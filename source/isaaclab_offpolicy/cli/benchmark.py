@@ -10,7 +10,6 @@ import itertools
 import json
 import operator
 import os
-import platform
 import shlex
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ from .arguments import (
     one_of,
     positive_int,
 )
-from .runner import package_versions
+from .runner import machine, package_versions
 from .simulation import collect_garbage_rarely
 
 MARK = "BENCHMARK "
@@ -184,7 +183,7 @@ def _write_report(path: Path, arguments: Sequence[str], rows: Sequence[Mapping[s
     """
     report = {
         "command": shlex.join(["scripts/benchmark.py", *arguments]),
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "machine": machine(),
         "versions": package_versions(),
         "rows": list(rows),
     }
@@ -222,8 +221,7 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
     for task in args.task:
         for agent in agents:
             key = check_task_and_agent(task, agent)
-            if args.what == "training" and is_sb3(key):
-                raise CliError(f"--training measures agents of rsl_rl; '{agent}' is one of another library")
+            is_sb3(key)  # says what is missing
             check_agent_overrides(task, key, args.override)
         for engine in engines:
             engine_overrides(task, device, [f"physics={engine}"])
@@ -385,10 +383,11 @@ def measure_collection(task: str, engine: str, num_envs: int, device: str, secon
 def measure_training(
     task: str, engine: str, num_envs: int, device: str, seconds: float, agent: str, overrides: Sequence[str]
 ) -> dict[str, float]:
-    """Measure the training of an agent of rsl_rl, with a replay buffer that holds the last thousand vector steps.
+    """Measure the training of an agent, with a replay buffer that holds the last thousand vector steps.
 
     Returns:
-        What :func:`isaaclab_offpolicy.algorithms.benchmark.measure_training` gives.
+        What :func:`isaaclab_offpolicy.algorithms.benchmark.measure_training` gives, or for an agent of SBX or
+        Stable-Baselines3 :func:`isaaclab_offpolicy.sbx.benchmark.measure_training`.
     """
     from isaaclab_offpolicy.algorithms import benchmark
 
@@ -397,6 +396,13 @@ def measure_training(
 
     key = check_task_and_agent(task, agent)
     with running_task(task, key, num_envs, device, 1, [f"physics={engine}", *overrides]) as (env, agent_cfg):
+        if is_sb3(key):
+            from isaaclab_offpolicy.sbx import benchmark as sbx_benchmark
+
+            if hasattr(agent_cfg, "buffer_size"):
+                agent_cfg.learning_starts = 4 * num_envs
+                agent_cfg.buffer_size = min(agent_cfg.buffer_size, 1000 * num_envs)
+            return sbx_benchmark.measure_training(env.env, agent_cfg, seconds)
         algorithm = agent_cfg.algorithm
         if hasattr(algorithm, "learning_starts"):
             given = {item.partition("=")[0] for item in overrides}
@@ -549,19 +555,21 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    axis = next((name for name in SWEEPS if len({row.get(name) for row in rows}) > 1), None)
-    if axis is None:
+    swept = [name for name in SWEEPS if len({row.get(name) for row in rows}) > 1]
+    if not swept:
         raise CliError(f"--plot needs several values of one of {', '.join(SWEEPS)}")
+    axis, *others = swept
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.subplots()
-    for learner in dict.fromkeys(row["learner"] for row in rows):
-        points = sorted((row[axis], row["update_ms"]) for row in rows if row["learner"] == learner)
-        axes.loglog(*zip(*points, strict=True), marker="o", label=learner)
-        products = sorted(
-            (row[axis], row["products_ms"]) for row in rows if row["learner"] == learner and "share" in row
-        )
+    lines: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        label = ", ".join([row["learner"], *(f"{name} {row[name]}" for name in others)])
+        lines.setdefault(label, []).append(row)
+    for label, line in lines.items():
+        axes.loglog(*zip(*sorted((row[axis], row["update_ms"]) for row in line), strict=True), marker="o", label=label)
+        products = sorted((row[axis], row["products_ms"]) for row in line if "share" in row)
         if products:
-            axes.loglog(*zip(*products, strict=True), linestyle=":", color="gray", label=f"{learner}: matrix products")
+            axes.loglog(*zip(*products, strict=True), linestyle=":", color="gray", label=f"{label}: matrix products")
     axes.set(xlabel=SWEEPS[axis], ylabel="time per gradient step [ms]")
     axes.grid(which="both", alpha=0.3)
     axes.legend()
@@ -597,6 +605,9 @@ def compare_with_reference(
         raise CliError("the reference has no measurement in common with this run")
     for key in common:
         print(f"{key}: {now[key]:.2f}, reference {then[key]:.2f}")
+    for key in then:
+        if key not in now:
+            print(f"{key}: not measured, reference {then[key]:.2f}")
     worse = [key for key in common if now[key] < (1.0 - tolerance) * then[key]]
     if worse:
         raise CliError(f"slower than the reference: {'; '.join(worse)}")

@@ -110,7 +110,8 @@ def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) 
     """
     key = check_task_and_agent(task, "ppo")
     if source in (PERCENTILE, SYMMETRIC):
-        raise BoundsError(f"--source '{source}' is none: name the file, one of {', '.join(available_bounds())} or yours")
+        files = ", ".join(available_bounds())
+        raise BoundsError(f"--source '{source}' is none: name the file, one of {files} or yours")
     device = check_device("cpu")
     file = None
     if source not in KINDS and not _is_size(source):

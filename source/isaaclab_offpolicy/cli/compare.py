@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import platform
 import re
 import shlex
 import shutil
@@ -24,6 +22,7 @@ import numpy as np
 from isaaclab_offpolicy.evaluation import plot_progress, read_progress
 
 from .arguments import CliError, check_task_and_agent, duration, is_sb3, positive_int, run_logged
+from .runner import machine
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
@@ -189,7 +188,7 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     result["checkpoint"] = checkpoint.name
     result["training_command"] = shlex.join(["scripts/train.py", *command])
     result["versions"] = json.loads((progress.parent / "versions.json").read_text())
-    result["machine"] = {"cpu": _cpu_name(), "cores": os.cpu_count()}
+    result["machine"] = machine()
     evaluation.write_text(json.dumps(result, indent=2) + "\n")
     with progress.open(newline="") as source, target.open("w", newline="") as file:
         writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
@@ -243,15 +242,6 @@ def _time_to(curve: dict[str, np.ndarray], threshold: float) -> float:
     """First time at which the return reaches a threshold [s]; NaN if it never does."""
     reached = np.flatnonzero(curve["mean_return"] >= threshold)
     return float(curve["wall_time_s"][reached[0]]) if len(reached) else float("nan")
-
-
-def _cpu_name() -> str:
-    """The processor's name, as Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

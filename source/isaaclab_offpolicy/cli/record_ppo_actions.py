@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--steps", type=positive_int, default=1000, help="Vector steps; default 1000, one episode.")
     result.add_argument(
         "--warm_up", type=positive_int, default=0, metavar="N",
-        help="Vector steps before those, so that on rough terrain the curriculum takes the robots to where they belong.",
+        help="Vector steps before those, in which the curriculum of rough terrain settles.",
     )  # fmt: skip
     result.add_argument("--num_envs", type=positive_int, default=64, help="Number of environments; default 64.")
     result.add_argument("--actions", choices=["sampled", "mean"], default="sampled", help="Default sampled.")

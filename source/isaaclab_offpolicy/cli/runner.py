@@ -122,6 +122,39 @@ class ProgressLogger(Logger):
         super().__init__(log_dir, cfg, env_cfg, num_envs, is_distributed, gpu_world_size, gpu_global_rank, device)
         self.is_distributed = is_distributed
         self._table: ProgressTable | None = None
+        self._ended: list[torch.Tensor] = []
+
+    def process_env_step(
+        self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict, intrinsic_rewards: torch.Tensor | None = None
+    ) -> None:
+        """Add a vector step's rewards and the episodes that it ended, which stay on the device until they are read.
+
+        Args:
+            rewards: Rewards, shape [N].
+            dones: Whether the episode ended, shape [N].
+            extras: Isaac Lab's extras.
+            intrinsic_rewards: Of random network distillation, shape [N].
+        """
+        if self.writer is None or intrinsic_rewards is not None:
+            super().process_env_step(rewards, dones, extras, intrinsic_rewards)
+            return
+        log = extras.get("episode", extras.get("log"))
+        if log is not None:
+            self.ep_extras.append(log)
+        self.cur_reward_sum += rewards
+        self.cur_episode_length += 1
+        ended = dones > 0
+        self._ended.append(torch.stack((ended.float(), self.cur_reward_sum, self.cur_episode_length.float())))
+        self.cur_reward_sum.masked_fill_(ended, 0.0)
+        self.cur_episode_length.masked_fill_(ended, 0.0)
+
+    def read_episodes(self) -> None:
+        """Read returns and lengths of the episodes that have ended: one look at the device for all steps since then."""
+        if self._ended:
+            ended, returns, lengths = torch.stack(self._ended, dim=1).cpu()
+            self.rewbuffer.extend(returns[ended > 0].tolist())
+            self.lenbuffer.extend(lengths[ended > 0].tolist())
+            self._ended.clear()
 
     def log(
         self,
@@ -138,6 +171,7 @@ class ProgressLogger(Logger):
         Raises:
             TimeLimitReached: After logging, when the time is over.
         """
+        self.read_episodes()
         super().log(it, start_it, total_it, collect_time, learn_time, loss_dict, **kwargs)
         now = time.perf_counter()
         if self.writer is not None:
@@ -283,6 +317,7 @@ class Runner(OnPolicyRunner):
         if self._write_file(lambda: saved, path):
             self.last_checkpoint = path
             self.logger.save_model(path, self.current_learning_iteration)
+        self.logger.read_episodes()
         returns = self.logger.rewbuffer
         if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
             best = os.path.join(os.path.dirname(path), BEST_CHECKPOINT)
@@ -378,6 +413,21 @@ def package_versions() -> dict[str, str | None]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     return versions
+
+
+def cpu_name() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def machine() -> dict[str, Any]:
+    """What a measurement was made on."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "gpu": gpu}
 
 
 def write_provenance(run_dir: Path, bounds: ActionBounds | None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -16,6 +17,7 @@ import numpy as np
 import optax
 import stable_baselines3
 import torch
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -23,9 +25,9 @@ from isaaclab_rl.sb3 import Sb3VecEnvWrapper
 
 import sbx
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
-from isaaclab_offpolicy.algorithms.benchmark import Stopwatch, median_time
+from isaaclab_offpolicy.algorithms.benchmark import Stopwatch, median_time, memory_in_use
 
-from .cfg import Sb3OffPolicyCfg
+from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .environment import make_vec_env
 from .models import build
 
@@ -79,6 +81,67 @@ def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, 
         result[key] = 1000.0 * (total - simulation.seconds - policy.seconds) / steps
         result["simulation_ms"] = 1000.0 * simulation.seconds / steps
     return result
+
+
+class _Until(BaseCallback):
+    """Ends a training when a function says so."""
+
+    def __init__(self, over: Callable[[], bool]) -> None:
+        super().__init__()
+        self._over = over
+
+    def _on_step(self) -> bool:
+        return not self._over()
+
+
+def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, float]:
+    """Measure a training's loop, as :func:`isaaclab_offpolicy.algorithms.benchmark.measure_training` does.
+
+    Args:
+        env: Isaac Lab's environment.
+        cfg: The agent's configuration.
+        seconds: Time of each of the two measurements [s].
+
+    Returns:
+        ``training_per_second``, environment steps over all environments, and ``updates_per_second``, gradient steps; of
+        a second measurement, in which the simulation is waited for, its share ``simulate`` of the time, and
+        ``simulation_per_second``, the steps of the simulation alone; ``kept``, the ratio of both rates; ``memory_gib``.
+    """
+    device = str(env.unwrapped.device)
+    model: Any = build(cfg, make_vec_env(env, cfg), device)
+    num_envs = model.get_env().num_envs
+
+    def learn(over: Callable[[], bool]) -> tuple[int, int, float]:
+        """Transitions and gradient steps made, and their time [s]."""
+        begin, steps, updates = time.perf_counter(), model.num_timesteps, model._n_updates
+        model.learn(10**9, callback=_Until(over), log_interval=None, reset_num_timesteps=False)
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return model.num_timesteps - steps, model._n_updates - updates, time.perf_counter() - begin
+
+    def after(seconds: float) -> Callable[[], bool]:
+        end = time.perf_counter() + seconds
+        return lambda: time.perf_counter() >= end
+
+    fill = after(0.3 * seconds)
+    # compiled, too: twice, since the first round may have had another number of gradient steps
+    while model._n_updates == 0 or not fill():
+        learn(lambda: model._n_updates > 0 and fill())
+    steps, updates, elapsed = learn(after(seconds))
+    simulate, stopwatch = env.unwrapped.step, Stopwatch()
+    env.unwrapped.step = stopwatch.around(simulate)
+    waited_steps, _, waited = learn(after(seconds))
+    env.unwrapped.step = simulate
+    training, simulation = steps / elapsed, waited_steps / stopwatch.seconds
+    assert waited_steps % num_envs == 0
+    return {
+        "training_per_second": training,
+        "simulation_per_second": simulation,
+        "kept": training / simulation,
+        "simulate": stopwatch.seconds / waited,
+        "updates_per_second": updates / elapsed,
+        "memory_gib": memory_in_use(device),
+    }
 
 
 class _Spaces(gym.Env):

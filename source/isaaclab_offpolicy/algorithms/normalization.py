@@ -1,0 +1,41 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Running statistics of observations."""
+
+from __future__ import annotations
+
+import torch
+from rsl_rl.modules import EmpiricalNormalization
+
+
+@torch.no_grad()
+def update_statistics(normalizer: EmpiricalNormalization, obs: torch.Tensor) -> None:
+    """Let rsl_rl's normaliser see observations, as its own ``update`` does, but without a number from the host.
+
+    Its own makes a tensor of the number of observations, and on a GPU the host waits for that copy at every step.
+    Means and variances of two sets are combined as by Chan, Golub and LeVeque (1979), over all processes.
+
+    Args:
+        normalizer: rsl_rl's normaliser; nothing happens unless it is training.
+        obs: Observations, shape [N, D].
+    """
+    if not normalizer.training:
+        return
+    # the number is an argument of a kernel, and no copy
+    count = torch.full_like(normalizer.count, len(obs))
+    mean = obs.mean(dim=0, keepdim=True)
+    var = obs.var(dim=0, unbiased=False, keepdim=True)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(count)
+        total = mean * len(obs)
+        torch.distributed.all_reduce(total)
+        squares = len(obs) * (var + (mean - total / count).square())
+        torch.distributed.all_reduce(squares)
+        mean, var = total / count, squares / count
+    normalizer.count += count
+    share = count / normalizer.count
+    change = mean - normalizer._mean
+    normalizer._mean += share * change
+    normalizer._var += share * (var - normalizer._var + change * (mean - normalizer._mean))
+    normalizer._std.copy_(normalizer._var.sqrt())

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import torch
+from rsl_rl.modules import EmpiricalNormalization
+
+from isaaclab_offpolicy.algorithms.normalization import update_statistics
+
+
+def test_statistics_equal_those_of_rsl_rl() -> None:
+    torch.manual_seed(0)
+    ours, theirs = EmpiricalNormalization(5), EmpiricalNormalization(5)
+    scale, shift = torch.tensor([1.0, 100.0, 1e-3, 5.0, 1.0]), torch.tensor([0.0, 3000.0, 0.0, -7.0, 1.0])
+    seen = []
+    for rows in (1, 64, 64, 7):
+        with torch.inference_mode():  # as the runner's observations come
+            obs = torch.randn(rows, 5) * scale + shift
+        update_statistics(ours, obs)
+        theirs.update(obs.clone())
+        seen.append(obs.clone())
+        torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-6, atol=1e-7)
+    whole = torch.cat(seen)
+    # of all that was seen, but for the zeros of the start, which count for nothing
+    torch.testing.assert_close(ours.mean, whole.mean(dim=0), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.std, whole.std(dim=0, unbiased=False), rtol=1e-3, atol=1e-5)
+    # the statistics are no inference tensors, which autograd would refuse
+    weight = torch.ones(5, requires_grad=True)
+    ours(weight.unsqueeze(0)).sum().backward()
+    assert weight.grad is not None
+    before = ours.state_dict()["_mean"].clone()
+    ours.eval()
+    update_statistics(ours, whole + 1e6)
+    assert torch.equal(ours.state_dict()["_mean"], before), "frozen"
