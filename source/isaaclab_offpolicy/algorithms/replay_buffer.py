@@ -466,7 +466,9 @@ class Prefetch:
                     {group: move(tensor) for group, tensor in groups.items()} for groups in (batch.obs, batch.next_obs)
                 )
                 rest = {name: move(getattr(batch, name)) for name in ("action", "reward", "discount", "weight")}
-            self._stream.synchronize()
+            done = torch.cuda.Event()
+            done.record(self._stream)
+            done.synchronize()  # in this thread; nobody else waits
             return ReplayBatch(obs=obs, next_obs=next_obs, **rest)
 
 

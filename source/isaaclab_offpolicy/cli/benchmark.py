@@ -400,8 +400,11 @@ def measure_training(
             from isaaclab_offpolicy.sbx import benchmark as sbx_benchmark
 
             if hasattr(agent_cfg, "buffer_size"):
-                agent_cfg.learning_starts = 4 * num_envs
-                agent_cfg.buffer_size = min(agent_cfg.buffer_size, 1000 * num_envs)
+                given = {item.partition("=")[0] for item in overrides}
+                buffer_size = min(agent_cfg.buffer_size, 1000 * num_envs)
+                for name, value in {"learning_starts": 4 * num_envs, "buffer_size": buffer_size}.items():
+                    if f"agent.{name}" not in given:
+                        setattr(agent_cfg, name, value)
             return sbx_benchmark.measure_training(env.env, agent_cfg, seconds)
         algorithm = agent_cfg.algorithm
         if hasattr(algorithm, "learning_starts"):

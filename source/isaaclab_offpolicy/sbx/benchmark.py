@@ -27,7 +27,7 @@ import sbx
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
 from isaaclab_offpolicy.algorithms.benchmark import Stopwatch, median_time, memory_in_use
 
-from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
+from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
 from .environment import make_vec_env
 from .models import build
 
@@ -109,7 +109,6 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
     """
     device = str(env.unwrapped.device)
     model: Any = build(cfg, make_vec_env(env, cfg), device)
-    num_envs = model.get_env().num_envs
 
     def learn(over: Callable[[], bool]) -> tuple[int, int, float]:
         """Transitions and gradient steps made, and their time [s]."""
@@ -133,7 +132,8 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
     waited_steps, _, waited = learn(after(seconds))
     env.unwrapped.step = simulate
     training, simulation = steps / elapsed, waited_steps / stopwatch.seconds
-    assert waited_steps % num_envs == 0
+    if isinstance(cfg, Sb3PpoCfg):
+        updates *= cfg.n_minibatches  # it counts epochs
     return {
         "training_per_second": training,
         "simulation_per_second": simulation,

@@ -102,7 +102,7 @@ class StepReplayBuffer(NStepReplayBuffer):
         return super()._get_samples(batch_inds, env)
 
 
-COUNT_EVERY = 4
+COUNT_EVERY = 16
 """Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
 
 
@@ -112,8 +112,8 @@ class VectorCollection:
     resume_learning_at: int = 0
     """Transitions before which nothing is learned, so that a resumed training fills its replay buffer first."""
 
-    _uncounted: int = 0
-    """Vector steps since actions were counted."""
+    _acted: int = 0
+    """Vector steps with the policy's actions since the last row of the log."""
 
     @cached_property
     def saturation(self) -> SaturationMonitor:
@@ -168,10 +168,9 @@ class VectorCollection:
             uniform = this.num_timesteps < learning_starts
             actions, buffer_actions = this._sample_action(learning_starts, action_noise, env.num_envs)
             if not uniform:
-                self._uncounted += 1
-                if self._uncounted == COUNT_EVERY:
+                if self._acted % COUNT_EVERY == 0:
                     self.saturation.add(torch.from_numpy(buffer_actions), COUNT_EVERY)
-                    self._uncounted = 0
+                self._acted += 1
             new_obs, rewards, dones, infos = env.step(actions)
             this.num_timesteps += env.num_envs
             callback.update_locals(locals())

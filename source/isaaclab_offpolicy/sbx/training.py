@@ -132,6 +132,7 @@ class TrainingCallback(BaseCallback):
         saturation, warnings = {}, []
         if isinstance(self.model, VectorCollection):
             saturation, warnings = self.model.saturation.pop(base_env(self.training_env).bounds)
+            self.model._acted = 0  # so that each row has some
         for line in warnings:
             print(f"[WARNING] {line}", file=sys.stderr)
         recorded = {key: value for key, value in self.logger.name_to_value.items() if key.startswith("train/")}

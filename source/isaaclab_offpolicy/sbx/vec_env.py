@@ -115,6 +115,7 @@ class AffineNormalizer:
         self._normalized, self._plain = columns.astype(np.float64), (~columns).astype(np.float64)
         self._epsilon = float(state["epsilon"])
         self._limit = np.where(columns, state["clip_obs"], np.inf).astype(np.float32)
+        self._lower_limit = -self._limit
         self.update(state["mean"], state["var"])
 
     def update(self, mean: np.ndarray, var: np.ndarray) -> None:
@@ -127,7 +128,9 @@ class AffineNormalizer:
         """Normalised observations, shape [..., D], as a new array."""
         result = obs * self.scale
         result += self.shift
-        return np.clip(result, -self._limit, self._limit, out=result)
+        # twice as fast as numpy's clip with arrays
+        np.minimum(result, self._limit, out=result)
+        return np.maximum(result, self._lower_limit, out=result)
 
 
 class NormalizedVecEnv(VecNormalize):
@@ -165,8 +168,10 @@ class NormalizedVecEnv(VecNormalize):
             self._learn(obs)
         ended = dones.nonzero()[0]
         if len(ended):
-            last = self.normalize_obs(np.stack([infos[i]["terminal_observation"] for i in ended]))
-            for row, i in zip(last, ended, strict=True):
+            last = getattr(self.venv, "final_observations", None)
+            if last is None:
+                last = np.stack([infos[i]["terminal_observation"] for i in ended])
+            for row, i in zip(self.normalize_obs(last), ended.tolist(), strict=True):
                 infos[i]["terminal_observation"] = row
         return self.normalize_obs(obs), rewards, dones, infos
 
