@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class LinearQuadraticEnv(VecEnv):
@@ -65,6 +67,22 @@ class LinearQuadraticEnv(VecEnv):
         elif self.broken == "observation":
             obs["policy"][2, 1] = float("inf")
         return obs, reward, time_outs.long(), extras
+
+
+class CountSynchronisations(TorchDispatchMode):
+    """Counts reads of numbers from a device (item(), bool(), tolist()) and numbers that are copied to one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        aten = torch.ops.aten
+        if func.overloadpacket in (
+            aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select, aten.lift_fresh
+        ):  # fmt: skip
+            self.count += 1
+        return func(*args, **(kwargs or {}))
 
 
 def regulator(env: type[LinearQuadraticEnv], gamma: float) -> np.ndarray:

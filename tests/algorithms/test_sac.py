@@ -11,9 +11,8 @@ import time
 import pytest
 import torch
 from tensordict import TensorDict
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from environments import LinearQuadraticEnv
+from environments import CountSynchronisations, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import NonFiniteError
 from isaaclab_offpolicy.algorithms.update import ActorBatch
@@ -466,22 +465,6 @@ def test_learning_beside_the_environment(make_sac) -> None:
     sac.updater.critic_step = lambda batch: 1 / 0
     with pytest.raises(ZeroDivisionError):
         run(sac, env, 4)
-
-
-class CountSynchronisations(TorchDispatchMode):
-    """Counts reads of numbers from a device (item(), bool(), tolist()) and numbers that are copied to one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        aten = torch.ops.aten
-        if func.overloadpacket in (
-            aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select, aten.lift_fresh
-        ):  # fmt: skip
-            self.count += 1
-        return func(*args, **(kwargs or {}))
 
 
 def test_one_look_at_the_device_per_vector_step(make_sac) -> None:

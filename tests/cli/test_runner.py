@@ -17,7 +17,7 @@ import pytest
 import torch
 from rsl_rl.utils.logger import Logger
 
-from environments import LinearQuadraticEnv
+from environments import CountSynchronisations, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.cli.arguments import CliError
 from isaaclab_offpolicy.cli.runner import ProgressLogger, Runner, find_replay
@@ -65,8 +65,12 @@ def test_episodes_are_counted_as_rsl_rl_does(tmp_path: Path) -> None:
         logger.writer = "not read"
     for step in range(60):
         rewards, dones = torch.rand(8, generator=generator), torch.rand(8, generator=generator) < 0.1
+        counts = []
         for logger in loggers:
-            logger.process_env_step(rewards, dones, {"log": {"step": step}})
+            with CountSynchronisations() as counter:
+                logger.process_env_step(rewards, dones, {"log": {"step": step}})
+            counts.append(counter.count)
+        assert counts[0] == 0 < counts[1], "nothing waits for the device"
         if step % 7 == 0:
             loggers[0].read_episodes()
     ours, theirs = loggers
