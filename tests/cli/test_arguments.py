@@ -78,6 +78,8 @@ def test_checkpoints_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert arguments.find_checkpoint("best", TASK, key) == str(newest / "best.pt")
     assert arguments.find_checkpoint(str(newest), TASK, key) == str(newest / "model_10.pt")
     assert arguments.find_checkpoint(str(newest / "model_5.pt"), TASK, key) == str(newest / "model_5.pt")
+    text = message(arguments.find_checkpoint, "latest", TASK, arguments.AGENTS["sac-cpu"])
+    assert text.endswith("there are runs of: --agent sac, --agent ppo")
     assert "no checkpoint 'nothing.pt'" in message(arguments.find_checkpoint, "nothing.pt", TASK, key)
     assert "no checkpoint model_N.pt" in message(arguments.find_checkpoint, str(tmp_path), TASK, key)
 

@@ -52,16 +52,16 @@ class CliError(SystemExit):
         super().__init__(f"error: {' '.join(message.split())}")
 
 
-def add_task_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--task``, ``--agent`` and ``--device``."""
+def add_task_arguments(parser: argparse.ArgumentParser, agent: str = "sac") -> None:
+    """Add ``--task``, ``--agent`` with its default, and ``--device``."""
     parser.add_argument("--task", help="Task, for example Isaac-Velocity-Flat-Unitree-A1-v0.")
-    parser.add_argument("--agent", default="sac", help=f"One of {', '.join(AGENTS)}; default sac.")
+    parser.add_argument("--agent", default=agent, help=f"One of {', '.join(AGENTS)}; default {agent}.")
     parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
 
 
-def add_policy_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--task``, ``--agent``, ``--device`` and ``--checkpoint``."""
-    add_task_arguments(parser)
+def add_policy_arguments(parser: argparse.ArgumentParser, agent: str = "sac") -> None:
+    """Add ``--task``, ``--agent`` with its default, ``--device`` and ``--checkpoint``."""
+    add_task_arguments(parser, agent)
     parser.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
 
 
@@ -290,7 +290,8 @@ def find_checkpoint(spec: str, task: str, agent_key: str, experiment: str | None
         return str(path.resolve())
     agent_cfg: Any = load_cfg_from_registry(task, agent_key)
     root = Path("logs", library, experiment or agent_cfg.experiment_name).absolute()
-    try:
+
+    def find(key: str) -> str:
         return resolve_checkpoint_selector(
             str(root),
             spec,
@@ -298,11 +299,24 @@ def find_checkpoint(spec: str, task: str, agent_key: str, experiment: str | None
             task=task,
             checkpoint_pattern=pattern if spec == "latest" else rf"{pattern}|{re.escape(best)}",
             preferred_checkpoint_pattern=re.escape(best),
-            metadata={"agent": agent_key},
+            metadata={"agent": key},
         )
+
+    def has_run(key: str) -> bool:
+        try:
+            return bool(find(key))
+        except ValueError:
+            return False
+
+    try:
+        return find(agent_key)
     except ValueError:
         agent = next((short for short, key in AGENTS.items() if key == agent_key), agent_key)
-        raise CliError(f"no checkpoint '{spec}': no run of task '{task}' with agent '{agent}' in {root}") from None
+        others = [short for short, key in AGENTS.items() if key != agent_key and has_run(key)]
+        hint = f"; there are runs of: {', '.join(f'--agent {other}' for other in others)}" if others else ""
+        raise CliError(
+            f"no checkpoint '{spec}': no run of task '{task}' with agent '{agent}' in {root}{hint}"
+        ) from None
 
 
 class PolicyRun(NamedTuple):

@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         dest="what",
         action="store_const",
         const="learner",
-        help="Gradient steps, beside those of SBX and Stable-Baselines3, and what of it is matrix products.",
+        help="Gradient steps beside those of SBX and Stable-Baselines3, and the share that is matrix products.",
     )
     what.add_argument(
         "--collection",

@@ -63,7 +63,13 @@ def parser() -> argparse.ArgumentParser:
         " Seeds are the outer loop, so that a drift of the machine's speed meets all agents."
         " A training whose CSV is already there is not repeated.",
     )
-    result.add_argument("entries", nargs="+", type=entry, metavar="[NAME=]AGENT:NUM_ENVS[:OVERRIDES]", help="Agents.")
+    result.add_argument(
+        "entries",
+        nargs="+",
+        type=entry,
+        metavar="[NAME=]AGENT:NUM_ENVS[:OVERRIDES]",
+        help="Agents, such as sac-cpu:256 or name=sac-cpu:256:agent.algorithm.tau=0.02,agent.seed=2.",
+    )
     result.add_argument(
         "--task",
         nargs="+",

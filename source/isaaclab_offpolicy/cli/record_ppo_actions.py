@@ -39,8 +39,7 @@ def parser() -> argparse.ArgumentParser:
         description="Play a trained policy as it was trained, record what it commands, and write the percentiles as a"
         " bounds file, with a picture beside it.",
     )
-    add_policy_arguments(result)
-    result.set_defaults(agent="ppo")
+    add_policy_arguments(result, agent="ppo")
     result.add_argument(
         "--percentiles", nargs=2, type=float, default=[2.5, 97.5], metavar=("LOW", "HIGH"), help="Default 2.5 97.5."
     )

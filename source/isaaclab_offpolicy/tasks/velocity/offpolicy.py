@@ -22,6 +22,7 @@ DIFFERENCES = (
     "joints and bodies are in PhysX's order on every engine",
     "robot and ground come from files of the package; no sky, terrain texture or command arrows"
     " (presets=nucleus takes all of them from NVIDIA's asset server)",
+    "ANYmal and Go1 have DC motors in place of actuator networks; they and Go2 have the inertia of their rotors",
     "a viewer's camera starts closer to the robots",
 )
 """What :func:`adapt` changes, for people. Rewards, observations, commands, terrains and curriculum are Isaac Lab's."""
