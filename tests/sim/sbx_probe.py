@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import gymnasium as gym
+import jax
 import numpy as np
 
 from isaaclab.app import launch_simulation
@@ -21,7 +22,7 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 from isaaclab_offpolicy.sbx.benchmark import measure_training
 from isaaclab_offpolicy.sbx.environment import make_vec_env
-from isaaclab_offpolicy.sbx.models import build
+from isaaclab_offpolicy.sbx.models import build, load_for_training, read_checkpoint, save_checkpoint
 from isaaclab_offpolicy.sbx.training import evaluate_deterministic, train
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -60,6 +61,7 @@ def main() -> None:
         rows = {key: np.stack([row[key] for row in recorder.rows]) for key in recorder.rows[0]}
         check(model, env, rows)
         check_that_the_curriculum_rests(model, recorder.unwrapped)
+        check_that_a_checkpoint_goes_on(model, agent_cfg, recorder, Path(sys.argv[1]) / "model_1.zip")
         agent_cfg.net_arch = [16, 16]
         measured = measure_training(recorder, agent_cfg, 0.5)
         assert 0.0 < measured["kept"] < 1.0 and 0.0 < measured["simulate"] < 1.0
@@ -83,6 +85,26 @@ def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
     assert np.isfinite(model.predict(np.zeros((2, 48), np.float32))[0]).all()
     lines = (folder / "progress.csv").read_text().splitlines()
     assert len(lines) > 1 and "env_steps" in lines[0]
+
+
+def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> None:
+    """What acts after a resume is what acted before it, down to the normaliser, and so is what learns."""
+    save_checkpoint(model, cfg, path)
+    contents = read_checkpoint(cfg, path)
+    other = load_for_training(cfg, path, contents.normalizer, make_vec_env(env, cfg, contents.bounds), "cpu")
+    assert other.num_timesteps == model.num_timesteps and other._n_updates == model._n_updates
+    raw = np.random.default_rng(0).normal(0.0, 1.0, (64, 48)).astype(np.float32)
+    actions = [agent.predict(agent.get_env().normalize_obs(raw), deterministic=True)[0] for agent in (model, other)]
+    np.testing.assert_array_equal(*actions)
+    assert np.abs(actions[0]).max() > 0.1
+    for left, right in (
+        (model.policy.qf_state, other.policy.qf_state), (model.policy.actor_state, other.policy.actor_state),
+        (model.ent_coef_state, other.ent_coef_state),
+    ):  # fmt: skip
+        for part in ("params", "opt_state"):
+            leaves = [jax.tree.leaves(getattr(state, part)) for state in (left, right)]
+            for mine, theirs in zip(*leaves, strict=True):
+                np.testing.assert_array_equal(mine, theirs)
 
 
 def check_that_the_curriculum_rests(model, env) -> None:
