@@ -222,7 +222,8 @@ def _same(saved: Any, value: Any) -> bool:
     try:
         # JAX's compiled activations are no longer themselves after they were pickled
         x = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
-        return np.allclose(saved(x), value(x))
+        results: list[Any] = [function(x) for function in (saved, value)]
+        return np.allclose(*results)
     except Exception:  # another kind of function, such as what makes an optimiser
         return False
 

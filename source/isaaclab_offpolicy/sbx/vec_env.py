@@ -81,14 +81,15 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
             self.log = extras.get("log", {})
             final_obs = extras["final_obs"]["policy"]
             if self._on_cpu:
-                self.final_observations = final_obs.numpy()[self.ended].astype(np.float32, copy=False)
+                last = final_obs.numpy()[self.ended].astype(np.float32, copy=False)
             else:
-                self.final_observations = _to_numpy(final_obs[torch.as_tensor(self.ended, device=self.sim_device)])
+                last = _to_numpy(final_obs[torch.as_tensor(self.ended, device=self.sim_device)])
+            self.final_observations = last
             for position, i in enumerate(self.ended.tolist()):
                 self._infos[i] |= {
                     "episode": {"r": float(self._ep_rew_buf[i]), "l": int(self._ep_len_buf[i])},
                     "TimeLimit.truncated": bool(self.timeouts[i]),
-                    "terminal_observation": self.final_observations[position],
+                    "terminal_observation": last[position],
                 }
             self._ep_rew_buf[self.ended] = 0.0
             self._ep_len_buf[self.ended] = 0
