@@ -240,7 +240,9 @@ def summarize(out: Path, max_time: float, title: str) -> None:
 
 
 def _at(curve: dict[str, np.ndarray], seconds: float) -> float:
-    """Return at a time."""
+    """Return at a time; NaN if the training was shorter."""
+    if curve["wall_time_s"][-1] < 0.99 * seconds:
+        return float("nan")
     return float(np.interp(seconds, curve["wall_time_s"], curve["mean_return"]))
 
 
