@@ -53,6 +53,15 @@ def script(name: str) -> list[str]:
     return [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py")]
 
 
+def stock_training() -> list[str]:
+    """A short training through Isaac Lab's own command."""
+    return [
+        *stock("train"), "--rl_library", "rsl_rl", "--task", "Isaac-Velocity-Flat-Unitree-A1-v0",
+        "--agent", "rsl_rl_sac_cfg_entry_point", "--num_envs", "32", "--device", "cpu", "--max_iterations", "4",
+        "agent.algorithm.buffer_size=10000", "agent.algorithm.n_steps=3", "agent.save_interval=2",
+    ]  # fmt: skip
+
+
 def stock(command: str) -> list[str]:
     """Isaac Lab's own command, as installed."""
     return [str(Path(sys.executable).parent / "isaaclab"), command]

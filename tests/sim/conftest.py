@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from commands import script, stock, succeed
+from commands import script, stock_training, succeed
 
 
 @cache
@@ -30,14 +30,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short training through Isaac Lab's own command, from a folder outside the repository; gives that folder."""
     cwd = tmp_path_factory.mktemp("stock")
-    output = succeed(
-        [
-            *stock("train"), "--rl_library", "rsl_rl", "--task", "Isaac-Velocity-Flat-Unitree-A1-v0",
-            "--agent", "rsl_rl_sac_cfg_entry_point", "--num_envs", "32", "--device", "cpu", "--max_iterations", "4",
-            "agent.algorithm.buffer_size=10000", "agent.algorithm.n_steps=3", "agent.save_interval=2",
-        ],
-        cwd,
-    )  # fmt: skip
+    output = succeed(stock_training(), cwd)
     assert "Mean qf1 loss" in output
     return cwd
 

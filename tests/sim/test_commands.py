@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import kill_after, script, stock, succeed
+from commands import kill_after, script, stock, stock_training, succeed
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
 
@@ -37,6 +37,14 @@ def test_stock_train_writes_checkpoints_with_the_bounds(trained: Path) -> None:
     assert saved["action_bounds"]["joints"]["FL_hip_joint"] == [-2.0, 1.1]
     assert saved["num_timesteps"] == 4 * 24 * 32 and saved["num_updates"] > 0
     assert (run_dir / "params" / "agent.yaml").is_file()
+
+
+def test_a_training_repeats_itself_to_the_bit(trained: Path, tmp_path: Path) -> None:
+    succeed(stock_training(), tmp_path)
+    first, second = (torch.load(only_run(folder) / "model_3.pt", weights_only=True) for folder in (trained, tmp_path))
+    assert first["num_updates"] > 0
+    for part in ("actor_state_dict", "critic_state_dict", "critic_optimizer_state_dict"):
+        torch.testing.assert_close(first[part], second[part], rtol=0, atol=0)
 
 
 def test_stock_play_exports_and_films(trained: Path) -> None:

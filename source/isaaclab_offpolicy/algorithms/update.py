@@ -362,8 +362,8 @@ class CompiledUpdate(Update):
 
     def _critic_apply(self, weights: Weights, moments: Moments, gradients: Mapping[str, torch.Tensor]) -> None:
         self._adam(weights["critic"], gradients, moments)
-        for name, weight in weights["critic"].items():
-            weights["target"][name].lerp_(weight, self.tau)
+        critic = weights["critic"]
+        torch._foreach_lerp_([weights["target"][name] for name in critic], list(critic.values()), self.tau)
 
     def _actor(
         self, weights: Weights, moments: Moments, coef_moments: Moments | None, batch: ActorBatch
@@ -413,22 +413,24 @@ class CompiledUpdate(Update):
         clip: bool = True,
     ) -> None:
         """One step of AdamW (Loshchilov and Hutter 2019), in place, as torch.optim.AdamW does it."""
-        scale = 1.0
+        # lists of tensors: on a GPU the compiler joins what is done to all of a list, where single tensors would be a
+        # kernel for every size of parameter
+        parameters, grads = list(weights.values()), [gradients[name].float() for name in weights]
         if clip and self.max_grad_norm is not None:
-            norm = torch.stack([gradient.square().sum() for gradient in gradients.values()]).sum().sqrt()
-            scale = (self.max_grad_norm / (norm + 1.0e-6)).clamp(max=1.0)
+            norm = torch.stack(torch._foreach_norm(grads)).square().sum().sqrt()
+            grads = torch._foreach_mul(grads, (self.max_grad_norm / (norm + 1.0e-6)).clamp(max=1.0))
         step = moments.steps[0] + 1.0
         beta1, beta2 = moments.betas
         step_size = moments.learning_rate / (1.0 - beta1**step)
         correction = (1.0 - beta2**step).sqrt()
-        for index, (name, weight) in enumerate(weights.items()):
-            gradient = gradients[name].float() * scale
-            first, second = moments.first[index], moments.second[index]
-            first.lerp_(gradient, 1.0 - beta1)
-            second.mul_(beta2).addcmul_(gradient, gradient, value=1.0 - beta2)
-            decay = moments.learning_rate * moments.weight_decay * weight
-            weight.sub_(step_size * first / (second.sqrt() / correction + moments.eps) + decay)
-        # one kernel for all of them on a GPU
+        torch._foreach_lerp_(moments.first, grads, 1.0 - beta1)
+        torch._foreach_mul_(moments.second, beta2)
+        torch._foreach_addcmul_(moments.second, grads, grads, value=1.0 - beta2)
+        denominators = torch._foreach_div(torch._foreach_sqrt(moments.second), correction)
+        torch._foreach_add_(denominators, moments.eps)
+        changes = torch._foreach_mul(torch._foreach_div(moments.first, denominators), step_size)
+        torch._foreach_mul_(parameters, 1.0 - moments.learning_rate * moments.weight_decay)
+        torch._foreach_sub_(parameters, changes)
         torch._foreach_add_(moments.steps, 1.0)
 
     def _moments(self, optimizer: torch.optim.Optimizer) -> Moments:
