@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import operator
 import os
 import shlex
@@ -557,6 +558,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         CliError: If nothing does, or the file cannot be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     swept = [name for name in SWEEPS if len({row.get(name) for row in rows}) > 1]
     if not swept:
@@ -573,7 +575,16 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         products = sorted((row[axis], row["products_ms"]) for row in line if "share" in row)
         if products:
             axes.loglog(*zip(*products, strict=True), linestyle=":", color="gray", label=f"{label}: matrix products")
+    values = sorted({row[axis] for row in rows})
     axes.set(xlabel=SWEEPS[axis], ylabel="time per gradient step [ms]")
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.5)))
+    low, high = axes.get_ylim()
+    if high < 10.0 * low:  # a decade, lest the machine's drift fill the picture
+        middle = math.sqrt(low * high)
+        axes.set_ylim(middle / math.sqrt(10.0), middle * math.sqrt(10.0))
     axes.grid(which="both", alpha=0.3)
     axes.legend()
     try:
