@@ -87,6 +87,21 @@ def test_learning_beside_the_environment_can_be_repeated(train_cfg, update: str)
     torch.testing.assert_close(*saved, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("update", ["eager", "cuda-graph"])
+def test_deterministic_trainings_are_the_same_to_the_bit(train_cfg, update: str) -> None:
+    saved = []
+    try:
+        for _ in range(2):
+            sac, env = build(train_cfg, update=update, deterministic=True)
+            run(sac, env, 60)
+            saved.append(sac.save())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    left, right = saved
+    assert left.pop("action_bounds") == right.pop("action_bounds")
+    torch.testing.assert_close(left, right, rtol=0, atol=0)
+
+
 def test_float32_is_float32(train_cfg) -> None:
     # Isaac Lab's training switches TF32 on
     torch.backends.cuda.matmul.allow_tf32 = True

@@ -411,11 +411,16 @@ def train_linear(make_sac, steps: int, env: LinearQuadraticEnv | None = None, **
     "algorithm",
     [
         {}, {"overlap": True}, {"overlap": True, "update": "fused"}, {"overlap": True, "learner_threads": 1},
-        {"replay_device": "cpu", "overlap": True},
+        {"replay_device": "cpu", "overlap": True}, {"deterministic": True, "update": "fused"},
     ],
 )  # fmt: skip
 def test_two_runs_with_one_seed_are_the_same_to_the_bit(make_sac, algorithm: dict) -> None:
-    left, right = (train_linear(make_sac, 60, **algorithm).save() for _ in range(2))
+    assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        left, right = (train_linear(make_sac, 60, **algorithm).save() for _ in range(2))
+        assert torch.are_deterministic_algorithms_enabled() == algorithm.get("deterministic", False)
+    finally:
+        torch.use_deterministic_algorithms(False)
     assert left["num_updates"] > 100
     assert left.pop("action_bounds") == right.pop("action_bounds")
     torch.testing.assert_close(left, right, rtol=0, atol=0)

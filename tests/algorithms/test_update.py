@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from environments import LinearQuadraticEnv
-from isaaclab_offpolicy.algorithms import SAC, QEnsemble
-from isaaclab_offpolicy.algorithms.fused import _critic_stack, kernels
+from isaaclab_offpolicy.algorithms import SAC, QEnsemble, fused
+from isaaclab_offpolicy.algorithms.fused import kernels
 from isaaclab_offpolicy.algorithms.update import ActorBatch, CriticBatch, Update
 
 BATCH = 32
@@ -151,29 +151,108 @@ def test_networks_that_the_kernels_do_not_know(make_sac, train_cfg) -> None:
         learner(make_sac, train_cfg, "fused", {"activation": "gelu"})
 
 
+@pytest.fixture(params=["blocks", "layers"])
+def order(request, monkeypatch) -> str:
+    """Whether blocks of rows go through all layers, or layers are worked off one by one, as without MKL."""
+    if request.param == "layers":
+        monkeypatch.setattr(fused, "sgemm", lambda: None)
+    elif fused.sgemm() is None:
+        pytest.skip("torch has no MKL on this machine")
+    return request.param
+
+
 @pytest.mark.parametrize("activation", ["elu", "relu", "tanh", "identity"])
 @pytest.mark.parametrize("layer_norm", [True, False])
-def test_kernels_against_autograd(activation: str, layer_norm: bool) -> None:
+@pytest.mark.parametrize("batch", [5, 45, 300])
+def test_kernels_against_autograd(order: str, activation: str, layer_norm: bool, batch: int) -> None:
     """Outputs, gradients of all parameters and of the inputs, at sizes that are no multiple of a vector."""
     torch.manual_seed(0)
     critic = QEnsemble(7, 3, [37, 50, 19], activation, layer_norm, n_critics=3)
     with torch.no_grad():
         for parameter in (*critic.norm_weights, *critic.norm_biases):
             parameter += 0.3 * torch.randn_like(parameter)
-    stack = _critic_stack(critic, half=False)
-    obs, action, grad = torch.randn(45, 7) * 3.0, torch.rand(45, 3, requires_grad=True), torch.randn(3, 45)
+    stack = fused._critic_stack(critic, half=False)
+    obs, action, grad = torch.randn(batch, 7) * 3.0, torch.rand(batch, 3, requires_grad=True), torch.randn(3, batch)
     q = critic(obs, action)
     parameters = list(critic.parameters())
     *expected, expected_action = torch.autograd.grad(q, [*parameters, action], grad)
-    x = torch.cat((obs, action.detach()), dim=-1)
+    inputs = obs, action.detach()
     with torch.no_grad():
-        torch.testing.assert_close(stack.forward(x, keep=False), q, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(stack.forward(x, keep=True), q, rtol=1e-5, atol=1e-5)
-        gradients = stack.backward(grad)
+        torch.testing.assert_close(stack.forward(*inputs, keep=False), q, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(stack.forward(torch.cat(inputs, dim=-1), keep=False), q, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(stack.forward(*inputs, keep=True), q, rtol=1e-5, atol=1e-5)
+        stack.backward(grad)
         for parameter, value in zip(parameters, expected, strict=True):
-            torch.testing.assert_close(gradients[id(parameter)], value, rtol=1e-4, atol=1e-4)
-        stack.forward(x, keep=True)
-        torch.testing.assert_close(stack.input_gradient(grad, 7), expected_action, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(stack.gradients()[id(parameter)], value, rtol=1e-4, atol=1e-4)
+        stack.forward(*inputs, keep=True)
+        of_action = stack.input_gradient(grad, 7).sum(dim=0)
+        torch.testing.assert_close(of_action, expected_action, rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_of_an_actor_against_autograd(order: str) -> None:
+    torch.manual_seed(0)
+    actor = torch.nn.Sequential(
+        torch.nn.Linear(7, 37), torch.nn.Tanh(), torch.nn.Linear(37, 18), torch.nn.Tanh(), torch.nn.Linear(18, 6)
+    )
+    stack = fused._actor_stack(actor, half=False)
+    obs, grad = torch.randn(45, 7), torch.randn(45, 6)
+    output = actor(obs)
+    expected = torch.autograd.grad(output, list(actor.parameters()), grad)
+    with torch.no_grad():
+        torch.testing.assert_close(stack.forward(obs, keep=False), output, rtol=1e-5, atol=1e-5)
+        stack.forward(obs, keep=True)
+        stack.backward(grad)
+    for parameter, value in zip(actor.parameters(), expected, strict=True):
+        torch.testing.assert_close(stack.gradients()[id(parameter)], value, rtol=1e-4, atol=1e-5)
+
+
+def test_threads_do_not_change_the_gradients_sums() -> None:
+    """Sums over the batch are made in an order of their own; only products may be divided differently."""
+    if fused.sgemm() is None:
+        pytest.skip("torch has no MKL on this machine")
+    critic = QEnsemble(7, 3, [64, 32])
+    x, grad = torch.randn(300, 10), torch.randn(2, 300)
+    results = []
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2, 2, 3):
+            torch.set_num_threads(number)
+            stack = fused._critic_stack(critic, half=False)
+            stack.forward(x, keep=True)
+            stack.backward(grad)
+            results.append({key: gradient.clone() for key, gradient in stack.gradients().items()})
+    finally:
+        torch.set_num_threads(threads)
+    for result in results[1:]:
+        for parameter in (*critic.biases, *critic.norm_weights, *critic.norm_biases):
+            assert torch.equal(result[id(parameter)], results[0][id(parameter)])
+    assert all(torch.equal(results[1][key], results[2][key]) for key in results[1])
+
+
+def test_sampled_actions_are_those_of_the_distribution(make_sac, train_cfg) -> None:
+    """And their gradients; also where tanh is flat and where the standard deviation is clamped."""
+    updater = learner(make_sac, train_cfg, "fused").updater
+    generator = torch.Generator().manual_seed(1)
+    low, high = updater.distribution.log_std_range
+    alpha = torch.tensor(0.3)
+    for size in (1.0e-3, 1.0, 30.0):
+        output = (size * torch.randn(1001, 2, generator=generator)).requires_grad_()
+        noise = torch.randn(1001, 1, generator=generator)
+        expected, expected_log_prob = updater.distribution.rsample_unit(output.view(1001, 2, 1), noise)
+        of_action = torch.randn(3, 1001, 1, generator=generator)
+        loss = alpha * expected_log_prob.mean() + (of_action.sum(dim=0) * expected).sum()
+        (expected_gradient,) = torch.autograd.grad(loss, output)
+        with torch.no_grad():
+            action, log_prob = updater._sample(output, noise)
+            gradient = torch.empty(1001, 2)
+            kernels().sample_actions_backward(
+                *(tensor.data_ptr() for tensor in (output, noise, action, of_action, alpha)), low, high,
+                gradient.data_ptr(), 3, 1001, 1,
+            )  # fmt: skip
+        assert action.abs().max() <= 1.0
+        torch.testing.assert_close(action, expected, rtol=1e-6, atol=3e-7)
+        torch.testing.assert_close(log_prob, expected_log_prob, rtol=2e-6, atol=2e-6)
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("update", ["fused", "compiled"])

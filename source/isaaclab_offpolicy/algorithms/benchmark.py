@@ -424,5 +424,5 @@ def _simulate(env: VecEnv, alg: Any, obs: TensorDict, seconds: float, device: st
 
 def _batches(sac: SAC) -> tuple[CriticBatch, ActorBatch]:
     """One batch each."""
-    critic, actor = sac._batches(1)[0]
-    return critic, actor
+    batches = sac._batches(sac.policy_delay)
+    return batches[0][0], next(actor for _, actor in batches if actor is not None)

@@ -11,7 +11,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import torch
 from torch import nn
 
 from .critic import LAYER_NORM_EPS, QEnsemble
-from .update import ActorBatch, CriticBatch, Update
+from .distribution import SquashedGaussianDistribution
+from .update import CRITIC_METRICS, ActorBatch, CriticBatch, Update
 
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ELU: 0, nn.ReLU: 1, nn.Tanh: 2, nn.Identity: 3}
 """Activations that the kernels know, with their numbers there."""
@@ -33,6 +34,8 @@ class UnsupportedError(ValueError):
 FLAGS = (
     "-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-fno-math-errno", "-fno-trapping-math",
     "-fno-signed-zeros",
+    # half of the vector registers is what compilers take unasked
+    *(["-mprefer-vector-width=512"] if platform.machine() in ("x86_64", "AMD64") else []),
 )  # fmt: skip
 """Compiler flags of the kernels."""
 
@@ -53,12 +56,41 @@ def kernels() -> ctypes.CDLL:
         raise RuntimeError(f"the kernels cannot be kept or loaded: {error}") from None
     pointer, whole, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float, ctypes.c_int
     sizes = [whole, whole, whole]
-    library.layer_forward.argtypes = [flag, flag, *[pointer] * 10, *sizes, number, flag]
+    stack = ctypes.POINTER(_StackStruct)
+    library.layer_forward.argtypes = [flag, flag, *[pointer] * 11, *sizes, number, flag]
     library.layer_backward.argtypes = [flag, flag, flag, *[pointer] * 14, *sizes, flag]
-    library.adamw.argtypes = [whole, *[pointer] * 9, *[number] * 8, flag]
-    for function in (library.layer_forward, library.layer_backward, library.adamw):
+    library.stack_workspace.argtypes = [stack, flag, flag]
+    library.stack_forward.argtypes = [pointer, stack, pointer, whole, pointer, pointer, flag, number, pointer, flag]
+    library.stack_backward.argtypes = [pointer, stack, pointer, pointer, flag, pointer, whole, pointer, flag]
+    library.sample_actions.argtypes = [pointer, pointer, number, number, pointer, pointer, whole, whole, flag]
+    library.critic_loss.argtypes = [*[pointer] * 7, flag, pointer, pointer, whole, whole]
+    library.actor_loss.argtypes = [pointer, pointer, pointer, flag, pointer, whole, whole]
+    library.actor_loss.restype = number
+    library.sample_actions_backward.argtypes = [*[pointer] * 5, number, number, pointer, *sizes]
+    double = ctypes.c_double
+    library.adamw.argtypes = [whole, *[pointer] * 10, number, double, double, double, *[number] * 3, flag]
+    for function in (
+        library.layer_forward, library.layer_backward, library.stack_forward, library.stack_backward,
+        library.sample_actions, library.sample_actions_backward, library.critic_loss, library.adamw,
+    ):  # fmt: skip
         function.restype = None
+    library.stack_workspace.restype = whole
     return library
+
+
+@cache
+def sgemm() -> int | None:
+    """Address of MKL's product of matrices in torch's own library; None where there is none.
+
+    Called by several threads of a program at once it works in each of them alone, as the kernels need it.
+    """
+    if not torch.backends.mkl.is_available():
+        return None
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        return ctypes.cast(library.sgemm_, ctypes.c_void_p).value
+    except (OSError, AttributeError):
+        return None
 
 
 def _build(source: Path) -> Path:
@@ -100,9 +132,11 @@ def _processor() -> bytes:
 class FusedUpdate(Update):
     """The gradient steps of :class:`Update` with forward and backward passes written out.
 
-    Matrix products are torch's, into memory that stays allocated. Bias, layer normalisation and activation are one
-    pass over a layer, their backward pass with the sums over the batch is one, and AdamW with the step of the targets
-    is one. For multi-layer perceptrons with an activation of :data:`ACTIVATIONS`.
+    In float32 a block of rows goes through all layers of a network while it is in the cache, in as many threads as
+    torch has: the products are those of torch's own MKL, and bias, layer normalisation and activation, and their
+    backward pass with the sums over the batch, are one pass each. In bfloat16, or where torch has no MKL, a layer's
+    product is torch's, over the whole batch. AdamW and the step of the targets are one pass.
+    For multi-layer perceptrons with an activation of :data:`ACTIVATIONS`.
 
     Args:
         *args: As for :class:`Update`.
@@ -115,11 +149,10 @@ class FusedUpdate(Update):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if type(self.distribution) is not SquashedGaussianDistribution:
+            raise UnsupportedError(f"the kernels have the formulas of a squashed Gaussian, not of {self.distribution}")
         half = self.precision == "bfloat16"
-        layers, activation = _split(self.actor)
-        *hidden, last = layers
-        self._actor_net = _Stack([_Layer.of_linear(layer, half) for layer in hidden], activation)
-        self._actor_last = last
+        self._actor_net = _actor_stack(self.actor, half)
         self._critic_net, self._target_net = (
             _critic_stack(critic, half) for critic in (self.critic, self.critic_target)
         )
@@ -128,91 +161,79 @@ class FusedUpdate(Update):
             id(layer.weight): (layer.half, target.half)
             for layer, target in zip(self._critic_net.layers, self._target_net.layers, strict=True)
         }
-        actor_copies: dict[int, _Copies] = {id(layer.weight): (layer.half, None) for layer in self._actor_net.layers}
-        self._critic_adam = _Adam(self.critic_optimizer, self._target_parameters, self.tau, critic_copies)
-        self._actor_adam = _Adam(self.actor_optimizer, None, 0.0, actor_copies)
+        self._critic_adam = _Adam(
+            self.critic_optimizer, self._critic_net.gradients(), self._target_parameters, self.tau, critic_copies
+        )
+        self._actor_adam = _Adam(self.actor_optimizer, self._actor_net.gradients(), None, 0.0, {})
         kernels()
 
     @torch.no_grad()
     def critic_step(self, batch: CriticBatch) -> torch.Tensor:
         """As :meth:`Update.critic_step`."""
         self._refresh()
+        size = len(batch.reward)
         alpha = self.entropy_coef()
-        target = self.target(batch, self._actor_output(batch.actor_next_obs, keep=False), self._target, alpha)
-        q = self._critic_net.forward(torch.cat((batch.obs, batch.action), dim=-1), keep=True)
-        _, metrics = self.critic_loss(q, target, batch.weight)
-        grad_q = (q - target) * (batch.weight / batch.weight.shape[0])
-        gradients = self._critic_net.backward(grad_q)
-        named = self.critic
-        ordered = [
-            *(gradients[id(w)] for w in named.weights), *(gradients[id(b)] for b in named.biases),
-            *(gradients[id(w)] for w in named.norm_weights), *(gradients[id(b)] for b in named.norm_biases),
-        ]  # fmt: skip
-        self._critic_adam.step(self._average(ordered), self.max_grad_norm)
+        action, log_prob = self._sample(self._actor_net.forward(batch.actor_next_obs, keep=False), batch.noise)
+        next_q = self._target_net.forward(batch.next_obs, action, keep=False)
+        q = self._critic_net.forward(batch.obs, batch.action, keep=True)
+        grad_q, metrics = torch.empty_like(q), torch.empty(len(CRITIC_METRICS))
+        columns = [column.contiguous() for column in (batch.reward, batch.discount, batch.weight)]
+        kernels().critic_loss(
+            _at(q), _at(next_q), *(_at(column) for column in columns), _at(log_prob), _at(alpha),
+            self.q_aggregation == "min", _at(grad_q), _at(metrics), len(q), size,
+        )  # fmt: skip
+        self._critic_net.backward(grad_q)
+        self._critic_adam.step(self._average, self.max_grad_norm)
         return metrics
 
     def actor_step(self, batch: ActorBatch) -> torch.Tensor:
         """As :meth:`Update.actor_step`."""
         self._refresh()
         with torch.no_grad():
-            output = self._actor_output(batch.obs, keep=True)
-        # what lies between the two networks is small: autograd does it
-        output.requires_grad_()
-        with torch.enable_grad():
-            action, log_prob = self.distribution.rsample_unit(output, batch.noise)
-        with torch.no_grad():
-            alpha = self.entropy_coef()
-            size = len(log_prob)
-            q = self._critic_net.forward(torch.cat((batch.critic_obs, action), dim=-1), keep=True)
-            value = self._aggregate(q)
-            loss = (alpha * log_prob - value).mean()
-            if self.q_aggregation == "min":
-                share = (q == value).to(q.dtype)
-                share /= share.sum(dim=0)
-            else:
-                share = torch.full_like(q, 1.0 / len(q))
-            grad_action = self._critic_net.input_gradient(share / -size, batch.critic_obs.shape[-1])
-        (grad_output,) = torch.autograd.grad((action, log_prob), output, (grad_action, (alpha / size).expand(size)))
-        with torch.no_grad():
-            grad_output = grad_output.flatten(1)
-            features = self._actor_net.features()
-            weight = self._actor_last.weight
-            gradients = self._actor_net.backward(grad_output @ weight)
-            gradients[id(weight)] = grad_output.t() @ features
-            gradients[id(self._actor_last.bias)] = grad_output.sum(dim=0)
-            ordered = [gradients[id(parameter)] for parameter in self._actor_parameters]
-            self._actor_adam.step(self._average(ordered), self.max_grad_norm)
-            log_prob = log_prob.detach()
-        temperature = torch.zeros_like(loss)
+            output, noise = self._actor_net.forward(batch.obs, keep=True), batch.noise.contiguous()
+            action, log_prob = self._sample(output, noise)
+            q = self._critic_net.forward(batch.critic_obs, action, keep=True)
+            alpha, grad_q = self.entropy_coef(), torch.empty_like(q)
+            loss = kernels().actor_loss(
+                _at(q), _at(log_prob), _at(alpha), self.q_aggregation == "min", _at(grad_q), *q.shape
+            )
+            grad_action = self._critic_net.input_gradient(grad_q, batch.critic_obs.shape[-1])
+            grad_output = torch.empty_like(output)
+            kernels().sample_actions_backward(
+                _at(output), _at(noise), _at(action), _at(grad_action), _at(alpha), *self.distribution.log_std_range,
+                _at(grad_output), *grad_action.shape,
+            )  # fmt: skip
+            self._actor_net.backward(grad_output)
+            self._actor_adam.step(self._average, self.max_grad_norm)
+        temperature = torch.zeros(())
         if self.entropy_optimizer is not None:
             with torch.enable_grad():
                 temperature = self.entropy_coef.loss(log_prob, self.target_entropy)
                 self._step(self.entropy_optimizer, list(self.entropy_coef.parameters()), temperature, clip=False)
-        return torch.stack([loss, -log_prob.mean(), temperature.detach()])
+        return torch.stack([torch.tensor(loss), -log_prob.mean(), temperature.detach()])
 
     def inference(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         """As :meth:`Update.inference`; in float32, whatever the precision of the gradient steps."""
-        layers, activation = _split(network)
         # memory of its own: a thread may learn meanwhile
-        hidden, last = _Stack([_Layer.of_linear(layer, False) for layer in layers[:-1]], activation), layers[-1]
+        stack = _actor_stack(network, half=False)
 
         @torch.inference_mode(False)
         @torch.no_grad()
         def evaluate(obs: torch.Tensor) -> torch.Tensor:
-            hidden.forward(obs, keep=False)
-            return torch.addmm(last.bias, hidden.features(), last.weight.t()).view(len(obs), 2, -1)
+            stack.refresh()
+            return stack.forward(obs, keep=False).view(len(obs), 2, -1)
 
         return evaluate
 
-    def _actor_output(self, obs: torch.Tensor, keep: bool) -> torch.Tensor:
-        """Mean and logarithm of the standard deviation, shape [B, 2, A]."""
-        self._actor_net.forward(obs, keep)
-        last = self._actor_last
-        output = torch.addmm(last.bias.detach(), self._actor_net.features(), last.weight.detach().t())
-        return output.view(len(obs), 2, -1)
-
-    def _target(self, obs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        return self._target_net.forward(torch.cat((obs, action), dim=-1), keep=False)
+    def _sample(self, output: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Unit actions [B, A] and log-probabilities [B], from the actor's outputs [B, 2 A]."""
+        noise = noise.contiguous()
+        action, log_prob = torch.empty_like(noise), torch.empty(len(noise))
+        kernels().sample_actions(
+            _at(output), _at(noise), *self.distribution.log_std_range, _at(action), _at(log_prob),
+            *noise.shape, torch.get_num_threads(),
+        )  # fmt: skip
+        return action, log_prob
 
     def _refresh(self) -> None:
         """Follow weights that were changed elsewhere, as by a checkpoint."""
@@ -220,8 +241,41 @@ class FusedUpdate(Update):
             net.refresh()
 
 
+class _LayerStruct(ctypes.Structure):
+    """``Layer`` of the kernels."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("inputs", "outputs", "transposed", "activation")),
+        *((name, ctypes.c_void_p) for name in (
+            "weight", "bias", "gain", "shift", "z", "out", "mean", "rstd",
+            "weight_grad", "bias_grad", "gain_grad", "shift_grad",
+        )),
+    )  # fmt: skip
+
+
+class _StackStruct(ctypes.Structure):
+    """``Stack`` of the kernels."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("layers", "networks", "batch", "block")),
+        ("layer", ctypes.POINTER(_LayerStruct)),
+        *((name, ctypes.c_void_p) for name in (
+            "last_weight", "last_bias", "last_weight_grad", "last_bias_grad", "q"
+        )),
+    )  # fmt: skip
+
+
 class _Layer:
-    """A hidden layer of C networks."""
+    """A layer of C networks.
+
+    Args:
+        weight: Weights, [C, inputs, outputs], or of one network [outputs, inputs].
+        bias: Biases [C, 1, outputs].
+        gain: Factors of the layer normalisation, of the same shape; None for none.
+        shift: What it adds.
+        activation: The activation.
+        half: Whether its product is in bfloat16.
+    """
 
     def __init__(
         self,
@@ -229,63 +283,69 @@ class _Layer:
         bias: torch.Tensor,
         gain: torch.Tensor | None,
         shift: torch.Tensor | None,
-        half: bool,
-    ) -> None:
-        self.weight, self.bias, self.gain, self.shift = weight, bias, gain, shift
-        self.half = weight.detach().to(torch.bfloat16) if half else None
-        # a view of the weights, [C, inputs, outputs]
-        transposed = weight.dim() == 2
-        stored = weight.detach() if self.half is None else self.half
-        self.matrix = stored.t().unsqueeze(0) if transposed else stored
-        self.networks, self.inputs, self.outputs = self.matrix.shape
-        self.transposed = transposed
-        self._version = -1
-        dtype = torch.bfloat16 if half else torch.float32
-        self.gradient = torch.empty(stored.shape, dtype=dtype)
-        self.sums = {id(p): torch.empty_like(p, requires_grad=False) for p in (bias, gain, shift) if p is not None}
-
-    @classmethod
-    def of_linear(cls, linear: nn.Linear, half: bool) -> _Layer:
-        """Of one network."""
-        return cls(linear.weight, linear.bias, None, None, half)
-
-    def refresh(self) -> None:
-        """Follow weights that were changed elsewhere."""
-        if self.half is not None and self.weight._version != self._version:
-            self.half.copy_(self.weight.detach())
-        self._version = self.weight._version
-
-    def multiply_gradient(self, inputs: torch.Tensor, grad: torch.Tensor) -> None:
-        """The gradient of the weights, from inputs [C, B, I] and the outputs' gradient [C, B, O]."""
-        if self.transposed:
-            torch.mm(grad[0].t(), inputs[0], out=self.gradient)
-        else:
-            torch.bmm(inputs.transpose(1, 2), grad, out=self.gradient)
-
-
-class _Stack:
-    """The hidden layers of C networks, and perhaps a last one with a single output."""
-
-    def __init__(
-        self,
-        layers: Sequence[_Layer],
         activation: nn.Module,
-        last_weight: torch.Tensor | None = None,
-        last_bias: torch.Tensor | None = None,
+        half: bool,
     ) -> None:
         if type(activation) not in ACTIVATIONS or getattr(activation, "alpha", 1.0) != 1.0:
             known = ", ".join(kind.__name__ for kind in ACTIVATIONS)
             raise UnsupportedError(f"the kernels have {known}, not {activation}")
+        self.activation = ACTIVATIONS[type(activation)]
+        self.weight, self.bias, self.gain, self.shift = weight, bias, gain, shift
+        self.transposed = weight.dim() == 2
+        self.dtype = torch.bfloat16 if half else torch.float32
+        self.half = weight.detach().to(torch.bfloat16) if half else None
+        # the weights [C, inputs, outputs], by rows, which is the faster way to multiply with them
+        self.matrix = weight.detach() if self.half is None else self.half
+        if self.transposed:
+            self.matrix = self.matrix.t().contiguous().unsqueeze(0)
+        self.networks, self.inputs, self.outputs = self.matrix.shape
+        self._version = weight._version
+        self.gradient = torch.empty(weight.shape, dtype=self.dtype)
+        self.sums = {id(p): torch.empty_like(p, requires_grad=False) for p in (bias, gain, shift) if p is not None}
+
+    def refresh(self) -> None:
+        """Follow weights that were changed elsewhere."""
+        if self.weight._version == self._version:
+            return
+        self._version = self.weight._version
+        if self.half is not None:
+            self.half.copy_(self.weight.detach())
+        if self.transposed:
+            self.matrix[0].copy_(self.weight.detach().t())
+
+    def multiply_gradient(self, inputs: torch.Tensor, grad: torch.Tensor) -> None:
+        """The gradient of the weights, from inputs [C, B, I] and the outputs' gradient [C, B, O]."""
+        if self.transposed:
+            torch.mm(grad[0].t(), inputs[0].to(self.dtype), out=self.gradient)
+        else:
+            torch.bmm(inputs.to(self.dtype).transpose(1, 2), grad, out=self.gradient)
+
+    def gradient_of(self, parameter: torch.Tensor | None) -> torch.Tensor | None:
+        """Where the gradient of bias, gain or shift is left."""
+        return None if parameter is None else self.sums[id(parameter)]
+
+
+class _Stack:
+    """Layers of C networks, and perhaps a last one with a single output."""
+
+    def __init__(
+        self,
+        layers: Sequence[_Layer],
+        last_weight: torch.Tensor | None = None,
+        last_bias: torch.Tensor | None = None,
+    ) -> None:
         if not layers:
             raise UnsupportedError("a network without hidden layers")
         self.layers = list(layers)
-        self._activation = ACTIVATIONS[type(activation)]
+        self._copies = [layer for layer in layers if layer.half is not None or layer.transposed]
         self._last_weight, self._last_bias = last_weight, last_bias
-        self._half = self.layers[0].half is not None
-        self._dtype = torch.bfloat16 if self._half else torch.float32
+        self._last_gradients = [
+            None if p is None else torch.empty_like(p, requires_grad=False) for p in (last_weight, last_bias)
+        ]
+        self._blocks = sgemm() is not None and all(layer.half is None for layer in layers)
         self._memory: dict[int, _Memory] = {}
-        self._now: _Memory | None = None
-        self._last_sums = None if last_weight is None else torch.empty_like(last_weight, requires_grad=False)
+        self._programs: dict[int, _StackStruct] = {}
+        self._now = _Memory(self.layers, 0, False)
 
     def share(self, other: _Stack) -> None:
         """Use another stack's memory, since only one of the two needs what it keeps."""
@@ -293,109 +353,166 @@ class _Stack:
 
     def refresh(self) -> None:
         """Follow weights that were changed elsewhere."""
-        for layer in self.layers:
+        for layer in self._copies:
             layer.refresh()
 
-    def forward(self, x: torch.Tensor, keep: bool) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, more: torch.Tensor | None = None, *, keep: bool) -> torch.Tensor:
         """Evaluate inputs [B, I].
 
         Args:
-            x: The inputs.
+            x: The inputs, or the first of them.
+            more: The others, of critics the actions.
             keep: Whether a backward pass follows.
 
         Returns:
-            The last layer's outputs, shape [C, B]; without a last layer nothing of interest.
+            The last layer's outputs: with a single one, shape [C, B]; else those of the first network, shape [B, H],
+            valid until the next call.
         """
         batch, threads = len(x), torch.get_num_threads()
         if batch not in self._memory:
-            self._memory[batch] = _Memory(self.layers, batch, self._dtype)
+            self._memory[batch] = _Memory(self.layers, batch, not self._blocks)
         memory = self._now = self._memory[batch]
-        inputs = x.to(self._dtype).expand(self.layers[0].networks, -1, -1)
-        memory.inputs = inputs
-        for i, layer in enumerate(self.layers):
-            z = memory.z[i]
-            out = memory.out[i] if keep else z
-            torch.bmm(inputs, layer.matrix, out=z)
-            last = i == len(self.layers) - 1
-            kernels().layer_forward(
-                self._half, self._activation, _at(z), _at(layer.bias), _at(layer.gain), _at(layer.shift),
-                _at(self._last_weight) if last else None, _at(self._last_bias) if last else None, _at(out),
-                _at(memory.mean[i]), _at(memory.rstd[i]), _at(memory.q), *z.shape, LAYER_NORM_EPS, threads,
+        if self._blocks:
+            x, more = x.contiguous(), None if more is None else more.contiguous()
+            memory.x = x if more is None else memory.joined
+            program = self._program()
+            workspace = memory.workspace(kernels().stack_workspace(program, False, threads))
+            kernels().stack_forward(
+                sgemm(), program, _at(x), x.shape[1], _at(more), _at(memory.x), keep, LAYER_NORM_EPS, _at(workspace),
+                threads,
             )  # fmt: skip
-            inputs = out
-        memory.features = inputs
-        return memory.q.clone()
+        else:
+            memory.x = x.contiguous() if more is None else torch.cat((x, more), dim=-1)
+            self._forward_by_layers(memory, keep, threads)
+        if self._last_weight is not None:
+            return memory.q.clone()
+        return memory.out[-1][0]
 
-    def features(self) -> torch.Tensor:
-        """The hidden layers' outputs of the last forward pass of a single network, shape [B, H], in float32."""
-        assert self._now is not None
-        return self._now.features[0].float()
-
-    def backward(self, grad: torch.Tensor) -> dict[int, torch.Tensor]:
-        """Gradients of all parameters, by the parameter's identity.
+    def backward(self, grad: torch.Tensor) -> None:
+        """Set the :meth:`gradients` of all parameters.
 
         Args:
-            grad: Gradient with respect to the last layer's outputs, shape [C, B], or, without one, to the features,
-                shape [B, H].
+            grad: Gradient with respect to the outputs of :meth:`forward`, shape [C, B] or [B, H].
         """
         self._propagate(grad, parameters=True)
+
+    def gradients(self) -> dict[int, torch.Tensor]:
+        """Where the gradients of all parameters are left, by the parameter's identity."""
         result: dict[int, torch.Tensor] = {}
         for layer in self.layers:
-            result[id(layer.weight)] = layer.gradient
-            result |= layer.sums
-        if self._last_weight is not None and self._last_sums is not None and self._last_bias is not None:
-            result[id(self._last_weight)] = self._last_sums
-            result[id(self._last_bias)] = grad.sum(dim=1).view(self._last_bias.shape)
+            result |= {id(layer.weight): layer.gradient, **layer.sums}
+        for parameter, gradient in zip((self._last_weight, self._last_bias), self._last_gradients, strict=True):
+            if gradient is not None:
+                result[id(parameter)] = gradient
         return result
 
     def input_gradient(self, grad: torch.Tensor, begin: int) -> torch.Tensor:
-        """Gradient with respect to the inputs from one on, summed over the networks, shape [B, I - begin]."""
-        z = self._propagate(grad, parameters=False)
-        return torch.bmm(z, self.layers[0].matrix[:, begin:].transpose(1, 2)).float().sum(dim=0)
+        """Gradient with respect to each network's inputs from one on, shape [C, B, I - begin]."""
+        return self._propagate(grad, parameters=False, begin=begin).float()
 
-    def _propagate(self, grad: torch.Tensor, parameters: bool) -> torch.Tensor:
-        """Backward pass down to the first layer's product; gives the gradient there, shape [C, B, H]."""
-        memory, threads = self._now, torch.get_num_threads()
-        assert memory is not None
+    def _propagate(self, grad: torch.Tensor, parameters: bool, begin: int = 0) -> torch.Tensor:
+        """Backward pass; without parameters, gives the gradients of the inputs from one on, shape [C, B, I - begin]."""
+        memory, threads, first = self._now, torch.get_num_threads(), self.layers[0]
         grad = grad.contiguous()
+        if not self._blocks:
+            z = self._backward_by_layers(memory, grad, parameters, threads)
+            return z if parameters else torch.bmm(z, first.matrix[:, begin:].transpose(1, 2))
+        program = self._program()
+        result = torch.empty(0 if parameters else first.networks, len(memory.x), first.inputs - begin)
+        workspace = memory.workspace(kernels().stack_workspace(program, parameters, threads))
+        kernels().stack_backward(
+            sgemm(), program, _at(memory.x), _at(grad), parameters, None if parameters else _at(result), begin,
+            _at(workspace), threads,
+        )  # fmt: skip
+        return result
+
+    def _program(self) -> _StackStruct:
+        """Layers and memory as the kernels see them."""
+        memory = self._now
+        batch = len(memory.x)
+        if batch not in self._programs:
+            structs = [
+                _LayerStruct(
+                    layer.inputs, layer.outputs, layer.transposed, layer.activation, _at(layer.matrix), _at(layer.bias),
+                    _at(layer.gain), _at(layer.shift), _at(memory.z[i]), _at(memory.out[i]),
+                    _at(memory.mean[i]), _at(memory.rstd[i]), _at(layer.gradient),
+                    *(_at(layer.gradient_of(p)) for p in (layer.bias, layer.gain, layer.shift)),
+                )
+                for i, layer in enumerate(self.layers)
+            ]  # fmt: skip
+            self._programs[batch] = _StackStruct(
+                len(structs), self.layers[0].networks, batch, min(BLOCK, max(8, -(-batch // 4))),
+                (_LayerStruct * len(structs))(*structs), _at(self._last_weight), _at(self._last_bias),
+                *(_at(gradient) for gradient in self._last_gradients), _at(memory.q),
+            )  # fmt: skip
+        return self._programs[batch]
+
+    def _forward_by_layers(self, memory: _Memory, keep: bool, threads: int) -> None:
+        inputs = memory.x.expand(self.layers[0].networks, -1, -1)
+        for i, layer in enumerate(self.layers):
+            z = memory.z[i]
+            out = memory.out[i] if keep else z
+            torch.bmm(inputs.to(layer.dtype), layer.matrix, out=z)
+            last = i == len(self.layers) - 1
+            kernels().layer_forward(
+                layer.half is not None, layer.activation, _at(z), _at(layer.bias), _at(layer.gain), _at(layer.shift),
+                _at(self._last_weight) if last else None, _at(self._last_bias) if last else None, _at(out),
+                _at(memory.mean[i]), _at(memory.rstd[i]), _at(memory.q),
+                _at(memory.workspace(8 * threads * layer.outputs)), *z.shape, LAYER_NORM_EPS, threads,
+            )  # fmt: skip
+            inputs = out
+        if not keep:
+            memory.out[-1].copy_(memory.z[-1])
+
+    def _backward_by_layers(self, memory: _Memory, grad: torch.Tensor, parameters: bool, threads: int) -> torch.Tensor:
+        """Gives the gradient with respect to the first layer's product, shape [C, B, H]."""
+        top = grad if self._last_weight is not None else grad.unsqueeze(0)
+        grad = top
         for i in reversed(range(len(self.layers))):
             layer, z = self.layers[i], memory.z[i]
             last = i == len(self.layers) - 1 and self._last_weight is not None
-            above = None if last else grad.to(self._dtype)
-            sums = [
-                None if p is None or not parameters else layer.sums[id(p)]
-                for p in (layer.bias, layer.gain, layer.shift)
-            ]
+            above = None if last else grad.to(layer.dtype)
+            sums = [layer.gradient_of(p) if parameters else None for p in (layer.bias, layer.gain, layer.shift)]
+            workspace = memory.workspace(threads * (4 * layer.networks + 8) * layer.outputs)
             kernels().layer_backward(
-                self._half, self._activation, parameters, _at(above), _at(grad) if last else None,
+                layer.half is not None, layer.activation, parameters, _at(above), _at(grad) if last else None,
                 _at(self._last_weight) if last else None, _at(memory.out[i]), _at(z), _at(layer.bias), _at(layer.gain),
                 _at(memory.mean[i]), _at(memory.rstd[i]), *(_at(s) for s in sums),
-                _at(self._last_sums) if last and parameters else None, _at(memory.workspace(layer, threads)), *z.shape,
-                threads,
+                _at(self._last_gradients[0]) if last and parameters else None, _at(workspace), *z.shape, threads,
             )  # fmt: skip
             if parameters:
-                layer.multiply_gradient(memory.out[i - 1] if i else memory.inputs, z)
+                inputs = memory.out[i - 1] if i else memory.x.expand(layer.networks, -1, -1)
+                layer.multiply_gradient(inputs, z)
             if i:
-                grad = torch.bmm(z, layer.matrix.transpose(1, 2), out=memory.grad[i - 1])
+                grad = torch.bmm(z, layer.matrix.transpose(1, 2), out=memory.grad[i])
+        last_bias = self._last_gradients[1]
+        if parameters and last_bias is not None:
+            torch.sum(top, dim=1, out=last_bias.view(-1))
         return memory.z[0]
+
+
+BLOCK = 128
+"""Rows that go through all layers of a network together."""
 
 
 class _Memory:
     """What a forward pass leaves for its backward pass, for one batch size."""
 
-    inputs: torch.Tensor
-    features: torch.Tensor
+    x: torch.Tensor
 
-    def __init__(self, layers: Sequence[_Layer], batch: int, dtype: torch.dtype) -> None:
-        shapes = [(layer.networks, batch, layer.outputs) for layer in layers]
-        self.z, self.out, self.grad = ([torch.empty(shape, dtype=dtype) for shape in shapes] for _ in range(3))
-        self.mean, self.rstd = ([torch.empty(shape[:2]) for shape in shapes] for _ in range(2))
-        self.q = torch.empty(shapes[0][:2])
+    def __init__(self, layers: Sequence[_Layer], batch: int, by_layers: bool) -> None:
+        sizes = [((layer.networks, batch, layer.outputs), layer.dtype) for layer in layers]
+        self.z, self.out = ([torch.empty(shape, dtype=dtype) for shape, dtype in sizes] for _ in range(2))
+        # of the inputs; only where layers are worked off one by one
+        inputs = [(layer.networks, batch if by_layers else 0, layer.inputs) for layer in layers]
+        self.grad = [torch.empty(shape, dtype=layer.dtype) for shape, layer in zip(inputs, layers, strict=True)]
+        self.mean, self.rstd = ([torch.empty(shape[:2]) for shape, _ in sizes] for _ in range(2))
+        self.q = torch.empty(sizes[0][0][:2])
+        self.joined = torch.empty(batch, layers[0].inputs)
         self._workspace = torch.empty(0)
 
-    def workspace(self, layer: _Layer, threads: int) -> torch.Tensor:
-        """Room for each thread's sums over its part of the batch."""
-        needed = threads * (4 * layer.networks + 2) * layer.outputs
+    def workspace(self, needed: int) -> torch.Tensor:
+        """Room for numbers of the kernels' own."""
         if len(self._workspace) < needed:
             self._workspace = torch.empty(needed)
         return self._workspace
@@ -411,55 +528,74 @@ class _Adam:
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
+        gradients: Mapping[int, torch.Tensor],
         targets: Sequence[torch.Tensor] | None,
         tau: float,
-        copies: dict[int, _Copies],
+        copies: Mapping[int, _Copies],
     ) -> None:
         self._optimizer, self._tau = optimizer, tau
         self._parameters: list[torch.Tensor] = list(optimizer.param_groups[0]["params"])
+        self._gradients = [gradients[id(p)] for p in self._parameters]
         none = (None, None)
         halves = [copies.get(id(p), none) for p in self._parameters]
         count = len(self._parameters)
         self._sizes = (ctypes.c_int64 * count)(*(p.numel() for p in self._parameters))
         self._weights = _pointers(self._parameters)
+        self._of_gradients = _of_types(self._gradients)
         self._targets = _pointers(targets or [None] * count)
         self._halves = _pointers([half for half, _ in halves])
         self._half_targets = _pointers([half for _, half in halves])
+        self._moved = [p for p in self._parameters if p.dim() == 2]
+        """Weights of which there are transposed copies, which follow them by their version."""
+        self._known: tuple[torch.Tensor, Any, Any, Any] | None = None
 
-    def step(self, gradients: Sequence[torch.Tensor], max_norm: float | None) -> None:
-        """One step with these gradients, in the order of the parameters."""
+    def step(self, average: Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]], max_norm: float | None) -> None:
+        """One step with the gradients as they are now, averaged over all processes and clipped to a norm."""
         (group,) = self._optimizer.param_groups  # anew: a checkpoint brings another
-        states = []
-        for parameter in self._parameters:
-            state = self._optimizer.state[parameter]
-            if not state:
-                state["step"] = torch.zeros(())
-                state["exp_avg"] = torch.zeros_like(parameter, requires_grad=False)
-                state["exp_avg_sq"] = torch.zeros_like(parameter, requires_grad=False)
-            states.append(state)
-        torch._foreach_add_([state["step"] for state in states], 1.0)
-        step = states[0]["step"].item()
+        gradients = average(self._gradients)
+        alone = all(new is own for new, own in zip(gradients, self._gradients, strict=True))
+        grads, half_grads = self._of_gradients if alone else _of_types(gradients)
         scale = 1.0
         if max_norm is not None:
             norm = torch.stack([gradient.float().square().sum() for gradient in gradients]).sum().sqrt().item()
             scale = min(1.0, max_norm / (norm + 1.0e-6))
-        beta1, beta2 = group["betas"]
         rate = group["lr"]
-        halves = [gradient.dtype == torch.bfloat16 for gradient in gradients]
+        steps, first, second = self._state()
         kernels().adamw(
-            len(states), self._sizes, self._weights,
-            _pointers([None if half else g for g, half in zip(gradients, halves, strict=True)]),
-            _pointers([g if half else None for g, half in zip(gradients, halves, strict=True)]),
-            _pointers([state["exp_avg"] for state in states]), _pointers([state["exp_avg_sq"] for state in states]),
-            self._targets, self._halves, self._half_targets, scale, beta1, beta2, rate / (1.0 - beta1**step),
-            (1.0 - beta2**step) ** -0.5, group["eps"], rate * group["weight_decay"], self._tau,
-            torch.get_num_threads(),
+            len(self._parameters), self._sizes, steps, self._weights, grads, half_grads, first, second, self._targets,
+            self._halves, self._half_targets, scale, *group["betas"], rate, group["eps"], rate * group["weight_decay"],
+            self._tau, torch.get_num_threads(),
         )  # fmt: skip
+        if self._moved:
+            torch.autograd.graph.increment_version(self._moved)
+
+    def _state(self) -> tuple[Any, Any, Any]:
+        """Where the numbers of steps and the moments lie; made where there are none yet."""
+        state = self._optimizer.state
+        # a checkpoint brings other tensors, all at once
+        if self._known is None or state[self._parameters[0]].get("exp_avg") is not self._known[0]:
+            for parameter in self._parameters:
+                if not state[parameter]:
+                    state[parameter]["step"] = torch.zeros(())
+                    state[parameter]["exp_avg"] = torch.zeros_like(parameter, requires_grad=False)
+                    state[parameter]["exp_avg_sq"] = torch.zeros_like(parameter, requires_grad=False)
+            states = [state[parameter] for parameter in self._parameters]
+            steps, first, second = (_pointers([s[name] for s in states]) for name in ("step", "exp_avg", "exp_avg_sq"))
+            self._known = (states[0]["exp_avg"], steps, first, second)
+        return self._known[1:]
 
 
 def _at(tensor: torch.Tensor | None) -> int | None:
     """Address of a contiguous tensor."""
     return None if tensor is None else tensor.data_ptr()
+
+
+def _of_types(gradients: Sequence[torch.Tensor]) -> tuple[Any, Any]:
+    """Addresses of gradients in float32, and of those in bfloat16."""
+    return tuple(
+        _pointers([gradient if gradient.dtype == dtype else None for gradient in gradients])
+        for dtype in (torch.float32, torch.bfloat16)
+    )
 
 
 def _pointers(tensors: Sequence[torch.Tensor | None]) -> Any:
@@ -478,15 +614,21 @@ def _split(network: nn.Module) -> tuple[list[nn.Linear], nn.Module]:
     return [module for module in linear if isinstance(module, nn.Linear)], between[0]
 
 
+def _actor_stack(network: nn.Module, half: bool) -> _Stack:
+    """The kernels' view of an actor; its last layer stays in float32."""
+    linear, activation = _split(network)
+    last = linear[-1]
+    return _Stack(
+        [
+            *(_Layer(layer.weight, layer.bias, None, None, activation, half) for layer in linear[:-1]),
+            _Layer(last.weight, last.bias, None, None, nn.Identity(), False),
+        ]
+    )
+
+
 def _critic_stack(critic: QEnsemble, half: bool) -> _Stack:
     """The kernels' view of critics."""
     hidden = len(critic.weights) - 1
-    normalised = len(critic.norm_weights) > 0
-    layers = [
-        _Layer(
-            critic.weights[i], critic.biases[i],
-            critic.norm_weights[i] if normalised else None, critic.norm_biases[i] if normalised else None, half,
-        )
-        for i in range(hidden)
-    ]  # fmt: skip
-    return _Stack(layers, critic.activation, critic.weights[-1], critic.biases[-1])
+    norms = list(zip(critic.norm_weights, critic.norm_biases, strict=True)) or [(None, None)] * hidden
+    layers = [_Layer(critic.weights[i], critic.biases[i], *norms[i], critic.activation, half) for i in range(hidden)]
+    return _Stack(layers, critic.weights[-1], critic.biases[-1])

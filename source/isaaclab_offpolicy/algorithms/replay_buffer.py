@@ -366,26 +366,25 @@ class ReplayBuffer:
         age, env, newest = draw
         row = torch.remainder(newest - 1 - age, self.rows)
         start = row * self.num_envs + env
-        reward = self.reward.view(-1)[start]
-        ended = self.done.view(-1)[start]
-        terminated = self.terminated.view(-1)[start]
-        steps = torch.ones_like(age)
+        reward, ended, terminated = (_take(column, start) for column in (self.reward, self.done, self.terminated))
+        steps, discount = torch.ones_like(age), torch.full_like(reward, self.gamma)
         for k in range(1, self.n_steps):
             # the return goes on while the episode does and there is another row
             going = ~ended & (age >= k)
             index = torch.remainder(row + k, self.rows) * self.num_envs + env
-            reward = reward + going * self.gamma**k * self.reward.view(-1)[index]
-            terminated = terminated | (going & self.terminated.view(-1)[index])
-            ended = ended | (going & self.done.view(-1)[index])
+            reward = reward + going * self.gamma**k * _take(self.reward, index)
+            terminated = terminated | (going & _take(self.terminated, index))
+            ended = ended | (going & _take(self.done, index))
             steps = steps + going
+            discount = torch.where(going, discount * self.gamma, discount)
         last = torch.remainder(row + steps, self.rows)
         return ReplayBatch(
             obs={group: ring.take(row, env) for group, ring in self.obs.items()},
             action=_take(self.action, start),
             reward=reward,
             next_obs={group: ring.take(last, env) for group, ring in self.obs.items()},
-            discount=torch.where(terminated, 0.0, self.gamma ** steps.to(reward.dtype)),
-            weight=self.is_start.view(-1)[start].to(reward.dtype),
+            discount=torch.where(terminated, 0.0, discount),
+            weight=_take(self.is_start, start).to(reward.dtype),
         )
 
     def _mark_written(self, source: torch.Tensor) -> None:
@@ -482,5 +481,5 @@ def _unrolled(ring: torch.Tensor, first: int, count: int) -> torch.Tensor:
 
 
 def _take(storage: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Rows of a [rows, N, D] tensor by flat index of any shape."""
-    return storage.flatten(0, 1).index_select(0, index.flatten()).view(*index.shape, storage.shape[-1])
+    """Entries of a [rows, N] tensor, or rows of a [rows, N, D] one, by flat index of any shape."""
+    return storage.flatten(0, 1).index_select(0, index.flatten()).view(*index.shape, *storage.shape[2:])

@@ -172,6 +172,11 @@ class SacAlgorithmCfg:
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Precision of the learner's matrix products."""
 
+    deterministic: bool = False
+    """Whether two trainings with one seed shall be the same to the bit on a GPU, too, as they are on the CPU in any
+    case: torch then takes algorithms that sum in a fixed order, in the whole process. Isaac Lab's ``--deterministic``
+    asks the simulation for the same."""
+
     overlap: bool = False
     """Whether gradient steps run in a thread of their own while the environment steps. The policy that acts is then
     that of the round of learning before."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -82,6 +83,8 @@ class SAC:
             averaged over them: a gradient step is one with ``world_size`` times ``batch_size`` transitions. All counts
             of transitions are those of one process.
         precision: Precision of the learner's matrix products, one of :data:`~.update.PRECISIONS`.
+        deterministic: Whether torch shall take algorithms whose results do not depend on which thread is faster, in the
+            whole process, and warn where it has none. On the CPU it does so in any case.
         overlap: Whether gradient steps run in a thread of their own while the environment steps. The policy that acts
             is then that of the round of learning before; when a round ends is fixed, so that nothing depends on how
             fast the thread is. As long as programs are still compiled or captured the environment waits for them.
@@ -124,6 +127,7 @@ class SAC:
         update: str = "auto",
         precision: str = "float32",
         world_size: int = 1,
+        deterministic: bool = False,
         overlap: bool = False,
         learner_threads: int | None = None,
         prefetch: bool = False,
@@ -142,6 +146,8 @@ class SAC:
             raise ValueError("train_freq, policy_delay and batch_size must be at least 1")
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
             raise ValueError("the actor needs a distribution_cfg of class SquashedGaussianDistribution")
+        if deterministic:
+            _ask_for_determinism()
         self.device = torch.device(device)
         self.actor = actor.to(device)
         self.critic = critic.to(device)
@@ -220,7 +226,7 @@ class SAC:
         self._metrics = _Means()
         self._learner: ThreadPoolExecutor | None = None
         self._stream: torch.cuda.Stream | None = None
-        self._in_use: list[tuple[CriticBatch, ActorBatch]] = []
+        self._in_use: list[tuple[CriticBatch, ActorBatch | None]] = []
         self._learning: Future[None] | None = None
         self._acting = self.actor.mlp
         if overlap:
@@ -543,21 +549,21 @@ class SAC:
         with torch.inference_mode(False), torch.no_grad():
             torch._foreach_copy_(list(self._acting.parameters()), list(self.actor.mlp.parameters()))
 
-    def _run_beside(self, batches: list[tuple[CriticBatch, ActorBatch]], updates_actor: bool) -> None:
+    def _run_beside(self, batches: list[tuple[CriticBatch, ActorBatch | None]], updates_actor: bool) -> None:
         """Run gradient steps on these batches in a stream of their own, if there are streams."""
         with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
             self._run(batches, updates_actor)
 
-    def _run(self, batches: list[tuple[CriticBatch, ActorBatch]], updates_actor: bool) -> None:
+    def _run(self, batches: list[tuple[CriticBatch, ActorBatch | None]], updates_actor: bool) -> None:
         """Run gradient steps on these batches."""
         for critic_batch, actor_batch in batches:
             self._metrics.add(CRITIC_METRICS, self.updater.critic_step(critic_batch))
             self.num_updates += 1
-            if updates_actor and self.num_updates % self.policy_delay == 0:
+            if updates_actor and actor_batch is not None:
                 self._metrics.add(ACTOR_METRICS, self.updater.actor_step(actor_batch))
 
-    def _batches(self, steps: int) -> list[tuple[CriticBatch, ActorBatch]]:
-        """Batches for a number of gradient steps."""
+    def _batches(self, steps: int) -> list[tuple[CriticBatch, ActorBatch | None]]:
+        """Batches for a number of gradient steps; those of the actor where it is its turn."""
         if self._prefetch is None:
             batch = self.storage.sample(steps, self.batch_size)
         else:
@@ -573,15 +579,15 @@ class SAC:
                 self.critic_obs_normalizer(_concatenate(obs, self.critic_obs_groups))
                 for obs in (batch.obs, batch.next_obs)
             )
-        noise, actor_noise = torch.randn_like(batch.action), torch.randn_like(batch.action)
+        # one step in policy_delay updates the actor, too
+        of_actor = [i for i in range(steps) if (self.num_updates + i + 1) % self.policy_delay == 0]
+        noise = torch.randn_like(batch.action)
+        actor_noise = torch.randn(len(of_actor), *noise.shape[1:], device=noise.device)
         critic = (
             critic_obs, batch.action, batch.reward, batch.discount, batch.weight, critic_next_obs, actor_next_obs, noise
         )  # fmt: skip
-        actor = (actor_obs, critic_obs, actor_noise)
-        return [
-            (CriticBatch(*(tensor[i] for tensor in critic)), ActorBatch(*(tensor[i] for tensor in actor)))
-            for i in range(steps)
-        ]
+        actor = {i: ActorBatch(actor_obs[i], critic_obs[i], actor_noise[k]) for k, i in enumerate(of_actor)}
+        return [(CriticBatch(*(tensor[i] for tensor in critic)), actor.get(i)) for i in range(steps)]
 
     def _set_learning_rate(self) -> None:
         if self.schedule == "constant":
@@ -690,6 +696,15 @@ def _on_cpu(value: Any) -> Any:
     if isinstance(value, list):
         return [_on_cpu(item) for item in value]
     return value
+
+
+def _ask_for_determinism() -> None:
+    """Have torch take deterministic algorithms from now on."""
+    # read when CUDA's products are first used
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # new tensors need not be filled: all that is read was written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _request_final_observations(env: VecEnv) -> None:
