@@ -12,8 +12,17 @@ import torch
 
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import SAC, QEnsemble, fused
+from isaaclab_offpolicy.algorithms import update as update_module
 from isaaclab_offpolicy.algorithms.fused import kernels
-from isaaclab_offpolicy.algorithms.update import ActorBatch, CriticBatch, Update
+from isaaclab_offpolicy.algorithms.update import (
+    ACTOR_METRICS,
+    CRITIC_METRICS,
+    ActorBatch,
+    Batches,
+    CriticBatch,
+    CudaGraphUpdate,
+    Update,
+)
 
 BATCH = 32
 
@@ -297,6 +306,100 @@ def test_the_policy_that_acts_follows_the_one_that_learns(make_sac, train_cfg) -
     for rows in (obs, torch.randn(9, 2), obs):
         with torch.no_grad():
             torch.testing.assert_close(policy(rows), sac.actor.mlp(rows), rtol=1e-6, atol=1e-6)
+
+
+class RepeatedGraph:
+    """What a CUDA graph does, as far as the data goes: the program runs again on the same memory."""
+
+    made = 0
+
+    def __init__(self, program, inputs) -> None:
+        type(self).made += 1
+        self.inputs, self.program = [tensor.clone() for tensor in inputs], program
+        before = [tensor.clone() for tensor in self.inputs]
+        self.outputs = None
+        assert all(map(torch.equal, before, self.inputs))
+
+    def __call__(self, inputs):
+        torch._foreach_copy_(self.inputs, list(inputs))
+        outputs = self.program(*self.inputs)
+        if self.outputs is None:
+            self.outputs = outputs
+        elif isinstance(outputs, tuple):
+            torch._foreach_copy_(list(self.outputs), list(outputs))
+        else:
+            self.outputs.copy_(outputs)
+        return self.outputs
+
+
+def rounds(kinds: list[tuple[int, tuple[int, ...]]], seed: int = 1) -> list[Batches]:
+    """Rounds with so many gradient steps of the critics, and with the actor's after these."""
+    result = []
+    for i, (count, turns) in enumerate(kinds):
+        critics, actors = zip(*batches(count, seed + i), strict=True)
+        actors = [actors[turn] for turn in turns]
+        actor = [torch.stack(tensors) for tensors in zip(*actors, strict=True)] or [torch.empty(0)] * 3
+        critic = CriticBatch(*(torch.stack(tensors) for tensors in zip(*critics, strict=True)))
+        result.append(Batches(critic, ActorBatch(*actor), turns))
+    return result
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_rounds_in_one_program_equal_single_steps(make_sac, train_cfg, monkeypatch, device: str) -> None:
+    """On a GPU as CUDA graphs; on the CPU, where there are none, programs that run again on the same memory."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    if device == "cpu":
+        monkeypatch.setattr(update_module, "_Graph", RepeatedGraph)
+        monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    RepeatedGraph.made = 0
+
+    def build() -> SAC:
+        torch.manual_seed(3)
+        env = LinearQuadraticEnv(4)
+        cfg = train_cfg(update="eager", tau=0.05, max_grad_norm=0.5)
+        return SAC.construct_algorithm(env.get_observations().to(device), env, cfg, device)
+
+    plain, captured = build(), build()
+    captured.updater = CudaGraphUpdate(**captured.updater.options)
+    often, seldom, none = (4, (1, 3)), (3, (0,)), (2, ())
+    kinds = [often] * 3 + [seldom, none, often, seldom, seldom, (1, (0,)), none, often]
+    seen = [
+        {name: [] for name in (CRITIC_METRICS, ACTOR_METRICS)} for _ in range(2)
+    ]  # fmt: skip
+    prepared = []
+    for i, batch in enumerate(rounds(kinds)):
+        critic, actor = ([tensor.to(device) for tensor in part] for part in batch[:2])
+        batch = Batches(CriticBatch(*critic), ActorBatch(*actor), batch.turns)
+        for sac, metrics in zip((plain, captured), seen, strict=True):
+            sac.critic_optimizer.param_groups[0]["lr"] = 1.0e-3 / (i + 1)  # a schedule
+            for names, values in sac.updater.learn(batch):
+                metrics[names].append(values.reshape(-1, len(names)).clone())
+        prepared.append(captured.updater.prepared)
+    # three runs of either program come first, the third of which captures it
+    assert prepared == [False] * 3 + [False, False] + [True] * 6
+    assert len(captured.updater._rounds) == 3
+    for names in (CRITIC_METRICS, ACTOR_METRICS):
+        left, right = (torch.cat(metrics[names]) for metrics in seen)
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+
+    def compare() -> None:
+        for name in ("actor", "critic", "critic_target", "entropy_coef"):
+            left, right = (sac.save()[f"{name}_state_dict"] for sac in (plain, captured))
+            torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+
+    compare()
+    # a checkpoint brings other tensors
+    saved = plain.save()
+    captured.load(copy.deepcopy(saved), None, True)
+    plain.load(copy.deepcopy(saved), None, True)
+    assert not captured.updater.prepared
+    for batch in rounds([often] * 4, seed=50):
+        critic, actor = ([tensor.to(device) for tensor in part] for part in batch[:2])
+        for sac in (plain, captured):
+            list(sac.updater.learn(Batches(CriticBatch(*critic), ActorBatch(*actor), batch.turns)))
+    assert captured.updater.prepared
+    compare()
 
 
 @pytest.mark.gpu

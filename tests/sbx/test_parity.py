@@ -33,7 +33,7 @@ from tensordict import TensorDict
 
 from isaaclab_offpolicy.algorithms import SAC
 from isaaclab_offpolicy.algorithms.replay_buffer import Draw, ReplayBatch, ReplayBuffer
-from isaaclab_offpolicy.algorithms.update import CriticBatch
+from isaaclab_offpolicy.algorithms.update import ACTOR_METRICS, CRITIC_METRICS, CriticBatch
 from sbx import SAC as SBXSAC
 
 OBS, ACT, BATCH, STEPS = 7, 3, 64, 4
@@ -180,22 +180,24 @@ def test_an_update_equals_that_of_sbx(
     data = transitions(n_steps=n_steps)
     offset = 1 % policy_delay
     noise = iter(sbx_noise(model.key, policy_delay, offset))
-    for name in ("critic_step", "actor_step"):
-        step = getattr(sac.updater, name)
-        monkeypatch.setattr(sac.updater, name, lambda batch, step=step: step(batch._replace(noise=next(noise))))
+    losses: dict[str, float] = {}
+
+    def with_their_noise(step: Any, metrics: tuple[str, ...]) -> Any:
+        def run(batch: Any) -> torch.Tensor:
+            values = step(batch._replace(noise=next(noise)))
+            losses.update(zip(metrics, values.tolist(), strict=True))
+            return values
+
+        return run
+
+    for name, metrics in (("critic_step", CRITIC_METRICS), ("actor_step", ACTOR_METRICS)):
+        monkeypatch.setattr(sac.updater, name, with_their_noise(getattr(sac.updater, name), metrics))
     monkeypatch.setattr(sac.storage, "sample", lambda *_: our_batch(data))
 
     qf_state, actor_state, ent_coef_state, _, (actor_loss, qf_loss, ent_coef_loss, _) = model._train(
         TAU, np.float32(-ACT), STEPS, data, policy_delay, offset,
         model.policy.qf_state, model.policy.actor_state, model.ent_coef_state, model.key,
     )  # fmt: skip
-    losses: dict[str, float] = {}
-    add = sac._metrics.add
-    monkeypatch.setattr(
-        sac._metrics,
-        "add",
-        lambda names, values: (losses.update(zip(names, values.tolist(), strict=True)), add(names, values)),
-    )
     sac._learn(STEPS)
 
     assert next(noise, None) is None, "all of the noise was used"

@@ -95,6 +95,7 @@ def make_learner(cfg: dict[str, Any], num_envs: int, obs_dim: int, num_actions: 
         action = torch.rand(num_envs, num_actions, device=device) * 2.0 - 1.0
         sac.storage.add(action, torch.randn(num_envs, device=device), false, false, obs)
         sac._normalize_from(obs)
+    sac.num_timesteps = sac.actor_learning_starts
     return sac
 
 
@@ -266,7 +267,6 @@ def measure_learner(
     critic_products, actor_products = products_of(sac)
     critic_batch, actor_batch = _batches(sac)
     delay = sac.policy_delay
-    sac.num_timesteps = sac.actor_learning_starts
     sac._uniform_until = 0
     dtype = torch.bfloat16 if sac.updater.precision == "bfloat16" else torch.float32
     obs = sac.storage.obs
@@ -425,4 +425,4 @@ def _simulate(env: VecEnv, alg: Any, obs: TensorDict, seconds: float, device: st
 def _batches(sac: SAC) -> tuple[CriticBatch, ActorBatch]:
     """One batch each."""
     batches = sac._batches(sac.policy_delay)
-    return batches[0][0], next(actor for _, actor in batches if actor is not None)
+    return batches.of_critic(0), batches.of_actor(0)

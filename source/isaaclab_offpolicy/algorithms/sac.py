@@ -31,7 +31,7 @@ from .normalization import update_statistics
 from .replay_buffer import Prefetch, ReplayBuffer
 from .saturation import SaturationMonitor
 from .temperature import EntropyCoef
-from .update import ACTOR_METRICS, CRITIC_METRICS, ActorBatch, CriticBatch, make_update
+from .update import CRITIC_METRICS, ActorBatch, Batches, CriticBatch, make_update
 
 RESUME_VECTOR_STEPS = 100
 """Vector steps that fill an empty replay buffer before a resumed training learns: two seconds of simulated time."""
@@ -226,7 +226,7 @@ class SAC:
         self._metrics = _Means()
         self._learner: ThreadPoolExecutor | None = None
         self._stream: torch.cuda.Stream | None = None
-        self._in_use: list[tuple[CriticBatch, ActorBatch | None]] = []
+        self._in_use: tuple[Batches, ...] = ()
         self._learning: Future[None] | None = None
         self._acting = self.actor.mlp
         if overlap:
@@ -525,15 +525,14 @@ class SAC:
         self._finish_learning()
         self._set_learning_rate()
         batches = self._batches(steps)
-        updates_actor = self.num_timesteps >= self.actor_learning_starts
         if self._learner is None:
-            self._run(batches, updates_actor)
+            self._run(batches)
         else:
             # their memory may not be given out again before the learner's stream is done with it
-            self._in_use = batches
+            self._in_use = (batches,)
             if self._stream is not None:
                 self._stream.wait_stream(torch.cuda.current_stream(self.device))
-            self._learning = self._learner.submit(self._run_beside, batches, updates_actor)
+            self._learning = self._learner.submit(self._run_beside, batches)
             if not self.updater.prepared:
                 self._finish_learning()
 
@@ -545,25 +544,24 @@ class SAC:
         self._learning = None
         if self._stream is not None:
             torch.cuda.current_stream(self.device).wait_stream(self._stream)
-        self._in_use = []
+        self._in_use = ()
         with torch.inference_mode(False), torch.no_grad():
             torch._foreach_copy_(list(self._acting.parameters()), list(self.actor.mlp.parameters()))
 
-    def _run_beside(self, batches: list[tuple[CriticBatch, ActorBatch | None]], updates_actor: bool) -> None:
+    def _run_beside(self, batches: Batches) -> None:
         """Run gradient steps on these batches in a stream of their own, if there are streams."""
         with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
-            self._run(batches, updates_actor)
+            self._run(batches)
 
-    def _run(self, batches: list[tuple[CriticBatch, ActorBatch | None]], updates_actor: bool) -> None:
+    def _run(self, batches: Batches) -> None:
         """Run gradient steps on these batches."""
-        for critic_batch, actor_batch in batches:
-            self._metrics.add(CRITIC_METRICS, self.updater.critic_step(critic_batch))
-            self.num_updates += 1
-            if updates_actor and actor_batch is not None:
-                self._metrics.add(ACTOR_METRICS, self.updater.actor_step(actor_batch))
+        for names, values in self.updater.learn(batches):
+            self._metrics.add(names, values)
+            if names == CRITIC_METRICS:
+                self.num_updates += values.numel() // len(names)
 
-    def _batches(self, steps: int) -> list[tuple[CriticBatch, ActorBatch | None]]:
-        """Batches for a number of gradient steps; those of the actor where it is its turn."""
+    def _batches(self, steps: int) -> Batches:
+        """Transitions for a number of gradient steps."""
         if self._prefetch is None:
             batch = self.storage.sample(steps, self.batch_size)
         else:
@@ -579,15 +577,17 @@ class SAC:
                 self.critic_obs_normalizer(_concatenate(obs, self.critic_obs_groups))
                 for obs in (batch.obs, batch.next_obs)
             )
-        # one step in policy_delay updates the actor, too
-        of_actor = [i for i in range(steps) if (self.num_updates + i + 1) % self.policy_delay == 0]
+        updates_actor = self.num_timesteps >= self.actor_learning_starts
+        turns = tuple(i for i in range(steps) if updates_actor and (self.num_updates + i + 1) % self.policy_delay == 0)
         noise = torch.randn_like(batch.action)
-        actor_noise = torch.randn(len(of_actor), *noise.shape[1:], device=noise.device)
+        actor_noise = torch.randn(len(turns), *noise.shape[1:], device=noise.device)
         critic = (
             critic_obs, batch.action, batch.reward, batch.discount, batch.weight, critic_next_obs, actor_next_obs, noise
         )  # fmt: skip
-        actor = {i: ActorBatch(actor_obs[i], critic_obs[i], actor_noise[k]) for k, i in enumerate(of_actor)}
-        return [(CriticBatch(*(tensor[i] for tensor in critic)), actor.get(i)) for i in range(steps)]
+        # views where the turns come evenly, as they do
+        every = slice(turns[0], None, self.policy_delay) if turns else slice(0)
+        actor = ActorBatch(actor_obs[every], critic_obs[every], actor_noise)
+        return Batches(CriticBatch(*critic), actor, turns)
 
     def _set_learning_rate(self) -> None:
         if self.schedule == "constant":
@@ -665,12 +665,15 @@ class _Means:
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, names: tuple[str, ...], values: torch.Tensor) -> None:
-        """Add values of shape [len(names)]."""
+        """Add values of shape [len(names)], or several of them, shape [G, len(names)]."""
+        count = values.numel() // len(names)
+        if values.dim() > 1:
+            values = values.sum(dim=0)
         if names in self._sums:
             self._sums[names] += values
-            self._counts[names] += 1
+            self._counts[names] += count
         else:
-            self._sums[names], self._counts[names] = values.to(torch.float32, copy=True), 1
+            self._sums[names], self._counts[names] = values.to(torch.float32, copy=True), count
 
     def pop(self) -> dict[str, float]:
         """The means since the last call."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
@@ -35,6 +35,9 @@ UPDATES = ("auto", "eager", "fused", "compiled", "cuda-graph")
 
 CAPTURE_AFTER = 2
 """Runs of a program before it is captured as a CUDA graph."""
+
+CAPTURED_ROUNDS = 8
+"""Kinds of rounds that are captured, at most."""
 
 COMPILE_AFTER = 1000
 """Gradient steps after which ``"auto"`` compiles a :class:`CompiledUpdate`, which takes 15 to 45 s."""
@@ -79,6 +82,31 @@ class ActorBatch(NamedTuple):
 
     noise: torch.Tensor
     """Standard normal noise of the action, shape [B, A]."""
+
+
+class Batches(NamedTuple):
+    """Transitions for all gradient steps of a round: G of the critics, K of them followed by one of the actor."""
+
+    critic: CriticBatch
+    """Their batches, shapes [G, B, ...]."""
+
+    actor: ActorBatch
+    """The actor's, shapes [K, B, ...]."""
+
+    turns: tuple[int, ...]
+    """Which of the critics' gradient steps the actor's follow, K numbers below G."""
+
+    def of_critic(self, i: int) -> CriticBatch:
+        """The critics' i-th batch."""
+        return CriticBatch(*(tensor[i] for tensor in self.critic))
+
+    def of_actor(self, i: int) -> ActorBatch:
+        """The actor's i-th batch."""
+        return ActorBatch(*(tensor[i] for tensor in self.actor))
+
+
+Metrics = tuple[tuple[str, ...], torch.Tensor]
+"""Names of metrics, and their values [M] of one gradient step or [G, M] of several."""
 
 
 class Update:
@@ -141,6 +169,17 @@ class Update:
         self._critic_parameters: list[torch.Tensor] = list(critic.parameters())
         self._target_parameters: list[torch.Tensor] = list(critic_target.parameters())
         self._device_type = self._critic_parameters[0].device.type
+
+    def learn(self, batches: Batches) -> Iterator[Metrics]:
+        """All gradient steps of a round; each is done when its metrics are asked for.
+
+        Yields:
+            :data:`CRITIC_METRICS` and :data:`ACTOR_METRICS` with their values, valid until the next are asked for.
+        """
+        for i in range(len(batches.critic.reward)):
+            yield CRITIC_METRICS, self.critic_step(batches.of_critic(i))
+            if i in batches.turns:
+                yield ACTOR_METRICS, self.actor_step(batches.of_actor(batches.turns.index(i)))
 
     def critic_step(self, batch: CriticBatch) -> torch.Tensor:
         """One gradient step of the critics, and one step of their targets towards them.
@@ -459,10 +498,12 @@ class CompiledUpdate(Update):
 
 
 class CudaGraphUpdate(CompiledUpdate):
-    """The compiled programs, captured as CUDA graphs: the host launches a gradient step at once.
+    """The compiled programs, captured as CUDA graphs: the host launches all gradient steps of a round at once.
 
     The first :data:`CAPTURE_AFTER` runs of either program are as they are, which compiles them and warms the libraries
-    up; the next one is captured.
+    up; the next one is captured. When both were, the rounds are: one graph for each of up to :data:`CAPTURED_ROUNDS`
+    kinds, which differ in their number of gradient steps and in where the actor's come. Once a kind has come again no
+    others are captured; they are launched step by step.
 
     Args:
         *args: As for :class:`CompiledUpdate`.
@@ -473,7 +514,77 @@ class CudaGraphUpdate(CompiledUpdate):
         super().__init__(*args, **kwargs)
         self._calls: Counter[tuple] = Counter()
         self._graphs: dict[tuple, _Graph] = {}
-        self._captures = True
+        self._rounds: dict[tuple, _Graph] = {}
+        self._captures = self._captures_rounds = True
+
+    @property
+    def prepared(self) -> bool:
+        """As :attr:`Update.prepared`: everything that is to be captured was."""
+        return super().prepared and not (self.compiles and self._captures and self._captures_rounds)
+
+    def forget(self) -> None:
+        """As :meth:`Update.forget`."""
+        super().forget()
+        self._rounds.clear()
+        self._captures_rounds = True
+
+    @torch.no_grad()
+    def learn(self, batches: Batches) -> Iterator[Metrics]:
+        """As :meth:`Update.learn`; in one program where the round was captured."""
+        graph = self._graph_of(batches)
+        if graph is None:
+            yield from super().learn(batches)
+            return
+        of_critics, of_actor = graph((*batches.critic, *batches.actor))
+        yield CRITIC_METRICS, of_critics
+        if batches.turns:
+            yield ACTOR_METRICS, of_actor
+
+    def _graph_of(self, batches: Batches) -> _Graph | None:
+        """The graph of a round of this kind, captured if it is time; None where its steps are launched one by one."""
+        ready = self._plain_steps < 0 and self.compiles and self._captures and super().prepared
+        if not ready:
+            return None
+        inputs = (*batches.critic, *batches.actor)
+        arguments = self._arguments()  # and the learning rates are where graphs read them
+        key = (batches.turns, *(tensor.shape for tensor in inputs), arguments[1].first[0].data_ptr())
+        if key in self._rounds:
+            self._captures_rounds = False
+        elif self._captures_rounds:
+            try:
+                self._rounds[key] = _Graph(partial(self._round, arguments, batches.turns), inputs)
+            except RuntimeError as error:
+                if not self._fall_back:
+                    raise
+                reason = str(error).splitlines()[0]
+                print(f"[WARNING] rounds of gradient steps are not captured: {reason}", file=sys.stderr)
+                self._captures_rounds = False
+            if len(self._rounds) == CAPTURED_ROUNDS:
+                self._captures_rounds = False
+        return self._rounds.get(key)
+
+    def _arguments(self) -> tuple[Weights, Moments, Moments, Moments | None]:
+        """What the programs work on: weights, and the state of the optimizers of critics, actor and temperature."""
+        coef_moments = None if self.entropy_optimizer is None else self._moments(self.entropy_optimizer)
+        return self._weights, self._moments(self.critic_optimizer), self._moments(self.actor_optimizer), coef_moments
+
+    def _round(
+        self,
+        arguments: tuple[Weights, Moments, Moments, Moments | None],
+        turns: tuple[int, ...],
+        *tensors: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """All gradient steps of a round; gives the metrics, shapes [G, 5] and [K, 3]."""
+        weights, of_critics, of_actor, of_coef = arguments
+        count = len(CriticBatch._fields)
+        batches = Batches(CriticBatch(*tensors[:count]), ActorBatch(*tensors[count:]), turns)
+        critic_metrics, actor_metrics = [], [torch.empty(0, len(ACTOR_METRICS), device=tensors[0].device)]
+        for i in range(len(batches.critic.reward)):
+            critic_metrics.append(self._critic_program(weights, of_critics, batches.of_critic(i)))
+            if i in turns:
+                batch = batches.of_actor(turns.index(i))
+                actor_metrics.append(self._actor_program(weights, of_actor, of_coef, batch).unsqueeze(0))
+        return torch.stack(critic_metrics), torch.cat(actor_metrics)
 
     def _run(
         self, program: Callable[..., torch.Tensor], arguments: tuple, plain: Callable[..., torch.Tensor], batch: Any
@@ -487,7 +598,8 @@ class CudaGraphUpdate(CompiledUpdate):
             return super()._run(program, arguments, plain, batch)
         if key not in self._graphs:
             try:
-                self._graphs[key] = _Graph(program, arguments)
+                kind = type(batch)
+                self._graphs[key] = _Graph(lambda *inputs: program(*arguments[:-1], kind(*inputs)), batch)
             except RuntimeError as error:
                 if not self._fall_back:
                     raise
@@ -501,12 +613,6 @@ class CudaGraphUpdate(CompiledUpdate):
     def inference(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         """As :meth:`Update.inference`."""
         return _CapturedNetwork(network, self._fall_back)
-
-
-class _Observations(NamedTuple):
-    """What a network is evaluated on."""
-
-    obs: torch.Tensor
 
 
 class _CapturedNetwork:
@@ -525,7 +631,7 @@ class _CapturedNetwork:
         self._calls[obs.shape] += 1
         if self._captures and self._graph is None and self._calls[obs.shape] > CAPTURE_AFTER:
             try:
-                self._graph = _Graph(lambda batch: self._network(batch.obs), (_Observations(obs),))
+                self._graph = _Graph(self._network, (obs,))
                 self._shape = obs.shape
             except RuntimeError as error:
                 if not self._fall_back:
@@ -534,23 +640,22 @@ class _CapturedNetwork:
                 self._captures = False
         if self._graph is None or obs.shape != self._shape:
             return self._network(obs)
-        return self._graph(_Observations(obs))
+        return self._graph((obs,))
 
 
 class _Graph:
-    """A program of some tensors and of a batch, the last argument, as a CUDA graph."""
+    """A program of tensors as a CUDA graph. Whatever else the program reads and writes must stay where it is."""
 
-    def __init__(self, program: Callable[..., torch.Tensor], arguments: tuple) -> None:
-        batch = arguments[-1]
-        self._inputs = type(batch)(*(tensor.clone() for tensor in batch))
-        self._arguments = arguments[:-1]  # the graph reads and writes them: they must outlive it
-        self._device = batch[0].device
+    def __init__(self, program: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> None:
+        self._inputs = [tensor.clone() for tensor in inputs]
+        self._program = program  # which holds what the graph reads and writes
+        self._device = inputs[0].device
         self._graph = torch.cuda.CUDAGraph()
         stream = torch.cuda.current_stream(self._device)
         try:
             # other threads, of the simulation or the replay, may use the device meanwhile
             with torch.cuda.device(self._device), torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-                self._output = program(*self._arguments, self._inputs)
+                self._output = program(*self._inputs)
         except RuntimeError:
             # a capture that fails at its end leaves its stream, and a generator that believes it is captured
             torch.cuda.set_stream(stream)
@@ -558,9 +663,9 @@ class _Graph:
             generator.graphsafe_set_state(generator.clone_state())
             raise
 
-    def __call__(self, batch: Any) -> torch.Tensor:
+    def __call__(self, inputs: Sequence[torch.Tensor]) -> Any:
         with torch.cuda.device(self._device):
-            torch._foreach_copy_(list(self._inputs), list(batch))
+            torch._foreach_copy_(self._inputs, list(inputs))
             self._graph.replay()
         return self._output
 
