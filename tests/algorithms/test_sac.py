@@ -472,6 +472,21 @@ def test_learning_beside_the_environment(make_sac) -> None:
         run(sac, env, 4)
 
 
+def test_the_policy_that_acts_beside_the_learner_follows_it(make_sac) -> None:
+    """Also where the kernels multiply with a copy of its weights."""
+    env = LinearQuadraticEnv(16)
+    sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=1, overlap=True, update="fused")
+    obs = torch.randn(5, 2)
+    before = sac._policy(obs).clone()
+    for _ in range(2):
+        run(sac, env, 20)
+        sac.update()
+        assert not torch.allclose(sac._policy(obs), before)
+        with torch.no_grad():
+            torch.testing.assert_close(sac._policy(obs), sac.actor.mlp(obs))
+        before = sac._policy(obs).clone()
+
+
 def test_one_look_at_the_device_per_vector_step(make_sac) -> None:
     env = LinearQuadraticEnv(16, max_episode_length=7)
     sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3)

@@ -28,7 +28,7 @@ ACTIVATIONS: dict[type[nn.Module], int] = {nn.ELU: 0, nn.ReLU: 1, nn.Tanh: 2, nn
 
 
 BLOCK = 128
-"""Rows that go through all layers of a network together: measured, with two cores 64 to 256 make little difference."""
+"""Rows that go through all layers of a network together, at most; 64 to 256 made little difference on two cores."""
 
 
 class UnsupportedError(ValueError):
@@ -348,7 +348,7 @@ class _Stack:
         ]
         self._blocks = sgemm() is not None and all(layer.half is None for layer in layers)
         self._memory: dict[int, _Memory] = {}
-        self._programs: dict[int, _StackStruct] = {}
+        self._programs: dict[tuple[int, int], _StackStruct] = {}
         self._now = _Memory(self.layers, 0, False)
 
     def share(self, other: _Stack) -> None:
@@ -373,13 +373,16 @@ class _Stack:
             valid until the next call.
         """
         batch, threads = len(x), torch.get_num_threads()
+        width, expected = x.shape[1] + (0 if more is None else more.shape[1]), self.layers[0].inputs
+        if width != expected:
+            raise ValueError(f"the network has {expected} inputs, not {width}")
         if batch not in self._memory:
             self._memory[batch] = _Memory(self.layers, batch, not self._blocks)
         memory = self._now = self._memory[batch]
         if self._blocks:
-            x, more = x.contiguous(), None if more is None else more.contiguous()
+            x, more = (None if part is None else part.to(torch.float32).contiguous() for part in (x, more))
             memory.x = x if more is None else memory.joined
-            program = self._program()
+            program = self._program(threads)
             workspace = memory.workspace(kernels().stack_workspace(program, False, threads))
             kernels().stack_forward(
                 sgemm(), program, _at(x), x.shape[1], _at(more), _at(memory.x), keep, LAYER_NORM_EPS, _at(workspace),
@@ -422,7 +425,7 @@ class _Stack:
         if not self._blocks:
             z = self._backward_by_layers(memory, grad, parameters, threads)
             return z if parameters else torch.bmm(z, first.matrix[:, begin:].transpose(1, 2))
-        program = self._program()
+        program = self._program(threads)
         result = torch.empty(0 if parameters else first.networks, len(memory.x), first.inputs - begin)
         workspace = memory.workspace(kernels().stack_workspace(program, parameters, threads))
         kernels().stack_backward(
@@ -431,11 +434,13 @@ class _Stack:
         )  # fmt: skip
         return result
 
-    def _program(self) -> _StackStruct:
+    def _program(self, threads: int) -> _StackStruct:
         """Layers and memory as the kernels see them."""
         memory = self._now
         batch = len(memory.x)
-        if batch not in self._programs:
+        if (batch, threads) not in self._programs:
+            # two blocks of each network for every thread at least
+            block = min(BLOCK, max(8, -(-batch // (2 * threads))))
             structs = [
                 _LayerStruct(
                     layer.inputs, layer.outputs, layer.transposed, layer.activation, _at(layer.matrix), _at(layer.bias),
@@ -445,12 +450,12 @@ class _Stack:
                 )
                 for i, layer in enumerate(self.layers)
             ]  # fmt: skip
-            self._programs[batch] = _StackStruct(
-                len(structs), self.layers[0].networks, batch, min(BLOCK, max(8, -(-batch // 4))),
+            self._programs[batch, threads] = _StackStruct(
+                len(structs), self.layers[0].networks, batch, block,
                 (_LayerStruct * len(structs))(*structs), _at(self._last_weight), _at(self._last_bias),
                 *(_at(gradient) for gradient in self._last_gradients), _at(memory.q),
             )  # fmt: skip
-        return self._programs[batch]
+        return self._programs[batch, threads]
 
     def _forward_by_layers(self, memory: _Memory, keep: bool, threads: int) -> None:
         inputs = memory.x.expand(self.layers[0].networks, -1, -1)

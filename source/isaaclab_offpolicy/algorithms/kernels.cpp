@@ -320,7 +320,7 @@ auto backward_of(int activation, bool parameters, bool last) {
   return last ? backward_of_last<T, false, true>(activation) : backward_of_last<T, false, false>(activation);
 }
 
-// sum[j] += the j-th numbers of several parts that lie `stride` apart, in their order
+// sum[j] = the j-th numbers of several parts that lie `stride` apart, added in their order
 void add_parts(float* sum, const float* parts, int64_t count, int64_t stride, int64_t H) {
   for (int64_t j = 0; j < H; ++j) sum[j] = 0.0f;
   for (int64_t k = 0; k < count; ++k) {
@@ -468,7 +468,7 @@ int64_t stack_workspace(const Stack* stack, int parameters, int threads) {
 }
 
 // Evaluates inputs that are two arrays side by side, [B, columns] and the rest, or one alone (more is null). The last
-// layer's outputs are in its out; those of the others and z only with keep, and the inputs in x [B, inputs].
+// layer's outputs are in its out; those of the others and z only with keep, and two arrays then in x [B, inputs].
 void stack_forward(Sgemm gemm, const Stack* stack, const float* input_, int64_t columns, const float* more, float* x,
                    int keep, float eps, float* workspace, int threads) {
   const Stack& s = *stack;

@@ -502,8 +502,8 @@ class CudaGraphUpdate(CompiledUpdate):
 
     The first :data:`CAPTURE_AFTER` runs of either program are as they are, which compiles them and warms the libraries
     up; the next one is captured. When both were, the rounds are: one graph for each of up to :data:`CAPTURED_ROUNDS`
-    kinds, which differ in their number of gradient steps and in where the actor's come. Once a kind has come again no
-    others are captured; they are launched step by step.
+    kinds, which differ in their number of gradient steps and in where the actor's come. When as many rounds in
+    succession brought no new kind, capturing is over; rounds of other kinds are launched step by step.
 
     Args:
         *args: As for :class:`CompiledUpdate`.
@@ -516,6 +516,7 @@ class CudaGraphUpdate(CompiledUpdate):
         self._graphs: dict[tuple, _Graph] = {}
         self._rounds: dict[tuple, _Graph] = {}
         self._captures = self._captures_rounds = True
+        self._since_a_new_kind = 0
 
     @property
     def prepared(self) -> bool:
@@ -525,8 +526,9 @@ class CudaGraphUpdate(CompiledUpdate):
     def forget(self) -> None:
         """As :meth:`Update.forget`."""
         super().forget()
-        self._rounds.clear()
-        self._captures_rounds = True
+        for known in (self._calls, self._graphs, self._rounds):
+            known.clear()
+        self._captures_rounds, self._since_a_new_kind = True, 0
 
     @torch.no_grad()
     def learn(self, batches: Batches) -> Iterator[Metrics]:
@@ -549,8 +551,9 @@ class CudaGraphUpdate(CompiledUpdate):
         arguments = self._arguments()  # and the learning rates are where graphs read them
         key = (batches.turns, *(tensor.shape for tensor in inputs), arguments[1].first[0].data_ptr())
         if key in self._rounds:
-            self._captures_rounds = False
+            self._since_a_new_kind += 1
         elif self._captures_rounds:
+            self._since_a_new_kind = 0
             try:
                 self._rounds[key] = _Graph(partial(self._round, arguments, batches.turns), inputs)
             except RuntimeError as error:
@@ -559,8 +562,8 @@ class CudaGraphUpdate(CompiledUpdate):
                 reason = str(error).splitlines()[0]
                 print(f"[WARNING] rounds of gradient steps are not captured: {reason}", file=sys.stderr)
                 self._captures_rounds = False
-            if len(self._rounds) == CAPTURED_ROUNDS:
-                self._captures_rounds = False
+        if CAPTURED_ROUNDS in (len(self._rounds), self._since_a_new_kind):
+            self._captures_rounds = False
         return self._rounds.get(key)
 
     def _arguments(self) -> tuple[Weights, Moments, Moments, Moments | None]:
@@ -598,8 +601,8 @@ class CudaGraphUpdate(CompiledUpdate):
             return super()._run(program, arguments, plain, batch)
         if key not in self._graphs:
             try:
-                kind = type(batch)
-                self._graphs[key] = _Graph(lambda *inputs: program(*arguments[:-1], kind(*inputs)), batch)
+                fixed, kind = arguments[:-1], type(batch)  # not the batch, which would be kept
+                self._graphs[key] = _Graph(lambda *inputs: program(*fixed, kind(*inputs)), batch)
             except RuntimeError as error:
                 if not self._fall_back:
                     raise
