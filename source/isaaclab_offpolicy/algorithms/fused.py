@@ -73,9 +73,13 @@ def kernels() -> ctypes.CDLL:
     library.sample_actions_backward.argtypes = [*[pointer] * 5, number, number, pointer, *sizes]
     double = ctypes.c_double
     library.adamw.argtypes = [whole, *[pointer] * 10, number, double, double, double, *[number] * 3, flag]
+    library.critic_update.argtypes = [
+        pointer, ctypes.POINTER(_CriticUpdateStruct), *[pointer] * 10, *[number] * 3, *[double] * 3, *[number] * 3, flag
+    ]  # fmt: skip
     for function in (
         library.layer_forward, library.layer_backward, library.stack_forward, library.stack_backward,
         library.sample_actions, library.sample_actions_backward, library.critic_loss, library.adamw,
+        library.critic_update,
     ):  # fmt: skip
         function.restype = None
     library.stack_workspace.restype = whole
@@ -169,12 +173,17 @@ class FusedUpdate(Update):
             self.critic_optimizer, self._critic_net.gradients(), self._target_parameters, self.tau, critic_copies
         )
         self._actor_adam = _Adam(self.actor_optimizer, self._actor_net.gradients(), None, 0.0, {})
+        # gradients that are exchanged or clipped come out of one call and go into another
+        self._at_once = self._critic_net.blocks and self.world_size == 1 and self.max_grad_norm is None
+        self._updates: dict[tuple[int, int], tuple[_CriticUpdateStruct, list[Any]]] = {}
         kernels()
 
     @torch.no_grad()
     def critic_step(self, batch: CriticBatch) -> torch.Tensor:
         """As :meth:`Update.critic_step`."""
         self._refresh()
+        if self._at_once:
+            return self._critic_step_at_once(batch)
         size = len(batch.reward)
         alpha = self.entropy_coef()
         action, log_prob = self._sample(self._actor_net.forward(batch.actor_next_obs, keep=False), batch.noise)
@@ -189,6 +198,41 @@ class FusedUpdate(Update):
         self._critic_net.backward(grad_q)
         self._critic_adam.step(self._average, self.max_grad_norm)
         return metrics
+
+    def _critic_step_at_once(self, batch: CriticBatch) -> torch.Tensor:
+        """The same in one call, since Python is slow between kernels that push its memory out of the cache."""
+        threads, size = torch.get_num_threads(), len(batch.reward)
+        columns = [column.to(torch.float32).contiguous() for column in batch]
+        key = (size, threads)
+        if key not in self._updates:
+            self._updates[key] = self._make_update(batch, threads)
+        update, _ = self._updates[key]
+        (group,) = self.critic_optimizer.param_groups
+        update.steps, update.first, update.second = map(ctypes.addressof, self._critic_adam.state())
+        alpha, metrics = self.entropy_coef(), torch.empty(len(CRITIC_METRICS))
+        rate = group["lr"]
+        kernels().critic_update(
+            sgemm(), update, *map(_at, columns), _at(alpha), _at(metrics), *self.distribution.log_std_range,
+            LAYER_NORM_EPS, *group["betas"], rate, group["eps"], rate * group["weight_decay"], self.tau, threads,
+        )  # fmt: skip
+        return metrics
+
+    def _make_update(self, batch: CriticBatch, threads: int) -> tuple[_CriticUpdateStruct, list[Any]]:
+        """What the kernels work on for batches of this size, and all that it points to."""
+        size, actions = batch.action.shape
+        widths = [batch.actor_next_obs.shape[1], *[batch.obs.shape[1] + actions] * 2]
+        nets = (self._actor_net, self._target_net, self._critic_net)
+        programs = [net.program(size, threads, width) for net, width in zip(nets, widths, strict=True)]
+        needed = max(kernels().stack_workspace(program, True, threads) for program in programs)
+        q = self._critic_net.layers[0].networks, size
+        shapes = [(size, actions), (size,), q, q, (size, widths[-1]), (needed,)]
+        room = [torch.empty(shape) for shape in shapes]
+        adam = self._critic_adam
+        struct = _CriticUpdateStruct(
+            *map(ctypes.addressof, programs), *map(_at, room), actions, self.q_aggregation == "min",
+            *map(_address, adam.arguments()),
+        )  # fmt: skip
+        return struct, [programs, room]
 
     def actor_step(self, batch: ActorBatch) -> torch.Tensor:
         """As :meth:`Update.actor_step`."""
@@ -265,6 +309,21 @@ class _StackStruct(ctypes.Structure):
         ("layer", ctypes.POINTER(_LayerStruct)),
         *((name, ctypes.c_void_p) for name in (
             "last_weight", "last_bias", "last_weight_grad", "last_bias_grad", "q"
+        )),
+    )  # fmt: skip
+
+
+class _CriticUpdateStruct(ctypes.Structure):
+    """``CriticUpdate`` of the kernels."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in (
+            "actor", "target", "critic", "action", "log_prob", "next_q", "grad_q", "inputs", "workspace",
+        )),
+        *((name, ctypes.c_int64) for name in ("actions", "minimum", "arrays")),
+        *((name, ctypes.c_void_p) for name in (
+            "sizes", "steps", "weight", "grad", "half_grad", "first", "second", "target_weight", "half_weight",
+            "half_target",
         )),
     )  # fmt: skip
 
@@ -346,7 +405,8 @@ class _Stack:
         self._last_gradients = [
             None if p is None else torch.empty_like(p, requires_grad=False) for p in (last_weight, last_bias)
         ]
-        self._blocks = sgemm() is not None and all(layer.half is None for layer in layers)
+        self.blocks = sgemm() is not None and all(layer.half is None for layer in layers)
+        """Whether blocks of rows go through all layers."""
         self._memory: dict[int, _Memory] = {}
         self._programs: dict[tuple[int, int], _StackStruct] = {}
         self._now = _Memory(self.layers, 0, False)
@@ -373,16 +433,13 @@ class _Stack:
             valid until the next call.
         """
         batch, threads = len(x), torch.get_num_threads()
-        width, expected = x.shape[1] + (0 if more is None else more.shape[1]), self.layers[0].inputs
-        if width != expected:
-            raise ValueError(f"the network has {expected} inputs, not {width}")
-        if batch not in self._memory:
-            self._memory[batch] = _Memory(self.layers, batch, not self._blocks)
-        memory = self._now = self._memory[batch]
-        if self._blocks:
-            x, more = (None if part is None else part.to(torch.float32).contiguous() for part in (x, more))
+        self._check_width(x.shape[1] + (0 if more is None else more.shape[1]))
+        memory = self._now = self._memory_for(batch)
+        if self.blocks:
+            x = x.to(torch.float32).contiguous()
+            more = None if more is None else more.to(torch.float32).contiguous()
             memory.x = x if more is None else memory.joined
-            program = self._program(threads)
+            program = self.program(batch, threads)
             workspace = memory.workspace(kernels().stack_workspace(program, False, threads))
             kernels().stack_forward(
                 sgemm(), program, _at(x), x.shape[1], _at(more), _at(memory.x), keep, LAYER_NORM_EPS, _at(workspace),
@@ -422,10 +479,10 @@ class _Stack:
         """Backward pass; without parameters, gives the gradients of the inputs from one on, shape [C, B, I - begin]."""
         memory, threads, first = self._now, torch.get_num_threads(), self.layers[0]
         grad = grad.contiguous()
-        if not self._blocks:
+        if not self.blocks:
             z = self._backward_by_layers(memory, grad, parameters, threads)
             return z if parameters else torch.bmm(z, first.matrix[:, begin:].transpose(1, 2))
-        program = self._program(threads)
+        program = self.program(len(memory.x), threads)
         result = torch.empty(0 if parameters else first.networks, len(memory.x), first.inputs - begin)
         workspace = memory.workspace(kernels().stack_workspace(program, parameters, threads))
         kernels().stack_backward(
@@ -434,10 +491,17 @@ class _Stack:
         )  # fmt: skip
         return result
 
-    def _program(self, threads: int) -> _StackStruct:
-        """Layers and memory as the kernels see them."""
-        memory = self._now
-        batch = len(memory.x)
+    def program(self, batch: int, threads: int, width: int | None = None) -> _StackStruct:
+        """Layers and memory as the kernels see them.
+
+        Args:
+            batch: Number of rows.
+            threads: Number of threads.
+            width: Number of inputs, to be checked.
+        """
+        if width is not None:
+            self._check_width(width)
+        memory = self._memory_for(batch)
         if (batch, threads) not in self._programs:
             # two blocks of each network for every thread at least
             block = min(BLOCK, max(8, -(-batch // (2 * threads))))
@@ -456,6 +520,15 @@ class _Stack:
                 *(_at(gradient) for gradient in self._last_gradients), _at(memory.q),
             )  # fmt: skip
         return self._programs[batch, threads]
+
+    def _memory_for(self, batch: int) -> _Memory:
+        if batch not in self._memory:
+            self._memory[batch] = _Memory(self.layers, batch, not self.blocks)
+        return self._memory[batch]
+
+    def _check_width(self, width: int) -> None:
+        if width != self.layers[0].inputs:
+            raise ValueError(f"the network has {self.layers[0].inputs} inputs, not {width}")
 
     def _forward_by_layers(self, memory: _Memory, keep: bool, threads: int) -> None:
         inputs = memory.x.expand(self.layers[0].networks, -1, -1)
@@ -566,7 +639,7 @@ class _Adam:
             norm = torch.stack([gradient.float().square().sum() for gradient in gradients]).sum().sqrt().item()
             scale = min(1.0, max_norm / (norm + 1.0e-6))
         rate = group["lr"]
-        steps, first, second = self._state()
+        steps, first, second = self.state()
         kernels().adamw(
             len(self._parameters), self._sizes, steps, self._weights, grads, half_grads, first, second, self._targets,
             self._halves, self._half_targets, scale, *group["betas"], rate, group["eps"], rate * group["weight_decay"],
@@ -575,7 +648,15 @@ class _Adam:
         if self._moved:
             torch.autograd.graph.increment_version(self._moved)
 
-    def _state(self) -> tuple[Any, Any, Any]:
+    def arguments(self) -> tuple[Any, ...]:
+        """What ``adamw`` takes about arrays, from their number to the targets' copies in half precision."""
+        steps, first, second = self.state()
+        return (
+            len(self._parameters), self._sizes, steps, self._weights, *self._of_gradients, first, second, self._targets,
+            self._halves, self._half_targets,
+        )  # fmt: skip
+
+    def state(self) -> tuple[Any, Any, Any]:
         """Where the numbers of steps and the moments lie; made where there are none yet."""
         state = self._optimizer.state
         # a checkpoint brings other tensors, all at once
@@ -589,6 +670,11 @@ class _Adam:
             steps, first, second = (_pointers([s[name] for s in states]) for name in ("step", "exp_avg", "exp_avg_sq"))
             self._known = (states[0]["exp_avg"], steps, first, second)
         return self._known[1:]
+
+
+def _address(value: Any) -> int:
+    """Address of an array of ctypes; a number stays one."""
+    return value if isinstance(value, int) else ctypes.addressof(value)
 
 
 def _at(tensor: torch.Tensor | None) -> int | None:

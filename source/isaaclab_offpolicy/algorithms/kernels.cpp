@@ -783,4 +783,41 @@ void adamw(int64_t arrays, const int64_t* sizes, float* const* steps, float* con
   }
 }
 
+// What a gradient step of the critics works on, as fused.py declares it: three networks, of which targets and critics
+// have the same q; room for the next actions [B, A], their log-probabilities [B], the targets' values and the gradients
+// [C, B], and the critics' inputs; and what adamw takes.
+struct CriticUpdate {
+  const Stack *actor, *target, *critic;
+  float *action, *log_prob, *next_q, *grad_q, *inputs, *workspace;
+  int64_t actions, minimum, arrays;
+  const int64_t* sizes;
+  float *const *steps, *const *weight;
+  const float* const* grad;
+  const uint16_t* const* half_grad;
+  float *const *first, *const *second, *const *target_weight;
+  uint16_t *const *half_weight, *const *half_target;
+};
+
+// A gradient step of the critics from the columns of a batch, all in one call. The gradients are left where they are.
+void critic_update(Sgemm gemm, const CriticUpdate* update, const float* obs, const float* action, const float* reward,
+                   const float* discount, const float* weight, const float* next_obs, const float* actor_next_obs,
+                   const float* noise, const float* alpha, float* metrics, float lowest_log_std, float highest_log_std,
+                   float norm_eps, double beta1, double beta2, double rate, float eps, float decay, float tau,
+                   int threads) {
+  const CriticUpdate& u = *update;
+  const int64_t B = u.critic->batch, C = u.critic->networks, A = u.actions, inputs = u.critic->layer[0].inputs;
+  const Stack& actor = *u.actor;
+  stack_forward(gemm, u.actor, actor_next_obs, actor.layer[0].inputs, nullptr, nullptr, 0, norm_eps, u.workspace,
+                threads);
+  const float* output = actor.layer[actor.layers - 1].out;
+  sample_actions(output, noise, lowest_log_std, highest_log_std, u.action, u.log_prob, B, A, threads);
+  stack_forward(gemm, u.target, next_obs, inputs - A, u.action, nullptr, 0, norm_eps, u.workspace, threads);
+  std::memcpy(u.next_q, u.target->q, sizeof(float) * C * B);
+  stack_forward(gemm, u.critic, obs, inputs - A, action, u.inputs, 1, norm_eps, u.workspace, threads);
+  critic_loss(u.critic->q, u.next_q, reward, discount, weight, u.log_prob, alpha, u.minimum, u.grad_q, metrics, C, B);
+  stack_backward(gemm, u.critic, u.inputs, u.grad_q, 1, nullptr, 0, u.workspace, threads);
+  adamw(u.arrays, u.sizes, u.steps, u.weight, u.grad, u.half_grad, u.first, u.second, u.target_weight, u.half_weight,
+        u.half_target, 1.0f, beta1, beta2, rate, eps, decay, tau, threads);
+}
+
 }  // extern "C"

@@ -176,8 +176,8 @@ class Update:
         Yields:
             :data:`CRITIC_METRICS` and :data:`ACTOR_METRICS` with their values, valid until the next are asked for.
         """
-        for i in range(len(batches.critic.reward)):
-            yield CRITIC_METRICS, self.critic_step(batches.of_critic(i))
+        for i, batch in enumerate(zip(*(tensor.unbind() for tensor in batches.critic), strict=True)):
+            yield CRITIC_METRICS, self.critic_step(CriticBatch(*batch))
             if i in batches.turns:
                 yield ACTOR_METRICS, self.actor_step(batches.of_actor(batches.turns.index(i)))
 
