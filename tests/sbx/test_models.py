@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from isaaclab_tasks.utils import load_cfg_from_registry
 
 from isaaclab_offpolicy.cli.arguments import AGENTS, CliError, is_sb3, load_tasks
-from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg
+from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg
 from isaaclab_offpolicy.sbx.models import algorithm_class, build, load_for_training, load_model, read_checkpoint
 from isaaclab_offpolicy.sbx.training import find_replay, save_replay
 
@@ -66,6 +66,14 @@ def test_held_noise_changes_after_a_checkpoint_was_loaded(tmp_path: Path) -> Non
     model.actor.reset_noise()  # what a round of collection begins with
     np.testing.assert_array_equal(first, again)
     assert np.abs(model.predict(obs)[0] - first).max() > 1e-3
+
+
+@pytest.mark.parametrize("library", ["sbx", "sb3"])
+def test_ppo_begins_with_the_noise_that_is_asked_for(library: Any) -> None:
+    cfg = Sb3PpoCfg(library=library, net_arch=[8], init_std=0.3)
+    model = build(cfg, DummyVecEnv([Still] * 4), "cpu")
+    actions = model.predict(np.zeros((4000, 3), np.float32))[0]
+    np.testing.assert_allclose(actions.std(0), 0.3, rtol=0.1)
 
 
 class Still(gym.Env):

@@ -167,6 +167,8 @@ def test_options_that_cannot_be_used() -> None:
         (Sb3OffPolicyCfg(net_arch=[256, 0]), "net_arch is a list"),
         (Sb3OffPolicyCfg(algorithm="TQC", n_critics=3), "TQC has two critics"),
         (Sb3PpoCfg(n_minibatches=0), "n_minibatches is"),
+        (Sb3PpoCfg(init_std=0.0), "init_std is a number above zero, not 0.0"),
+        (Sb3PpoCfg(init_std="small"), "init_std is"),
     ],
 )
 def test_numbers_that_cannot_be_used(cfg: Any, message: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pickle
 import zipfile
@@ -142,6 +143,9 @@ def check_numbers(cfg: Sb3AgentCfg) -> None:
     ratio = getattr(cfg, "replay_ratio", None)
     if ratio is not None and not (isinstance(ratio, (int, float)) and 0.0 < ratio < float("inf")):
         raise ValueError(f"replay_ratio is a number above zero, not {ratio!r}")
+    std = getattr(cfg, "init_std", 1.0)
+    if not (isinstance(std, (int, float)) and 0.0 < std < float("inf")):
+        raise ValueError(f"init_std is a number above zero, not {std!r}")
     if cfg.algorithm == "TQC" and getattr(cfg, "n_critics", 2) != 2:
         raise ValueError(f"SBX's TQC has two critics; n_critics={cfg.n_critics} changes only which quantiles it drops")  # type: ignore[attr-defined]
 
@@ -166,6 +170,7 @@ def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[st
         if cfg.n_steps * num_envs % cfg.n_minibatches:
             raise ValueError(f"{cfg.n_steps * num_envs} transitions make no {cfg.n_minibatches} equal minibatches")
         policy_kwargs["net_arch"] = {"pi": list(cfg.net_arch), "vf": list(cfg.net_arch)}
+        policy_kwargs["log_std_init"] = math.log(cfg.init_std)
         options |= {
             "n_steps": cfg.n_steps, "batch_size": cfg.n_steps * num_envs // cfg.n_minibatches,
             "n_epochs": cfg.n_epochs, "gae_lambda": cfg.gae_lambda, "clip_range": cfg.clip_range,
