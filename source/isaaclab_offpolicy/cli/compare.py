@@ -160,7 +160,11 @@ def _curves(folder: Path) -> dict[str, list[Path]]:
 def train_command(task: str, item: Entry, seed: int, max_time: float) -> list[str]:
     """Arguments of ``scripts/train.py`` for one training."""
     which = ["--task", task, "--agent", item.agent, "--num_envs", str(item.num_envs)]
-    return [*which, "--max_time", f"{max_time:g}s", "--seed", str(seed), *item.overrides]
+    command = [*which, "--max_time", f"{max_time:g}s", "--seed", str(seed), *item.overrides]
+    if not is_sb3(check_task_and_agent(task, item.agent)):
+        # PPO's own number of iterations would end it early
+        return [*command, "--max_iterations", "1000000"]
+    return [*command, "agent.total_timesteps=1000000000"] if item.agent.endswith("ppo") else command
 
 
 def check_command(target: Path, command: Sequence[str]) -> None:
@@ -179,12 +183,7 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
     command = train_command(task, item, seed, max_time)
-    if not is_sb3(check_task_and_agent(task, item.agent)):
-        # PPO's own number of iterations would end it early
-        run = [*command, "--max_iterations", "1000000"]
-    else:
-        run = [*command, "agent.total_timesteps=1000000000"] if item.agent.endswith("ppo") else command
-    run_logged("train", run, folder / "train.log", folder)
+    run_logged("train", command, folder / "train.log", folder)
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]

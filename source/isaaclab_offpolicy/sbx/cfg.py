@@ -180,8 +180,10 @@ class Sb3PpoCfg(Sb3AgentCfg):
     """Epochs per iteration."""
 
     init_std: float = 1.0
-    """Standard deviation of the noise at the start, in policy units. Where a robot that is shaken falls, and falling costs
-    less than staying up, a smaller one keeps PPO from learning to fall."""
+    """Standard deviation of the noise at the start, in policy units.
+
+    Where falling costs less than staying up badly, a small one keeps PPO from learning to fall.
+    """
 
     gae_lambda: float = 0.95
     clip_range: float = 0.2

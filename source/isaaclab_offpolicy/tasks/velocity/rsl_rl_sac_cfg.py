@@ -27,7 +27,7 @@ leave little to pull it up again (docs, "Results").
 def fit_to_cpu(cfg: SacRunnerCfg, joints: int = 12, box: float = 0.25) -> None:
     """Make a configuration fit for a machine without a GPU, where gradient steps, not the simulation, take the time.
 
-    Networks are smaller than the published ones (a gradient step takes 8 ms in place of 17 ms on two cores). Some 60
+    Networks are smaller than the published ones (a gradient step took half of the time on two cores). Some 60
     gradient steps a second are a tenth of what the published hyperparameters were tuned with, so learning rate, targets
     and actor are faster, and values look less far ahead.
 
