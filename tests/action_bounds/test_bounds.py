@@ -27,8 +27,9 @@ def test_published_a1_bounds_are_in_physx_order_with_the_published_numbers() -> 
     assert bounds.high == (1.1, 2.6, 0.7, 1.9, 1.3, 2.6, 3.4, 3.8, 3.4, 3.4, 1.9, 2.1)
 
 
-def test_measured_a1_bounds_are_symmetric_and_of_a_policy_in_the_same_pose() -> None:
-    measured, published = (resolve_bounds(name, A1_JOINTS) for name in ("unitree_a1_flat", "unitree_a1"))
+@pytest.mark.parametrize("robot", ["A1", "Go1", "Go2"])
+def test_measured_bounds_are_symmetric_and_of_a_policy_in_the_published_pose(robot: str) -> None:
+    measured, published = (resolve_bounds(name, A1_JOINTS) for name in (f"unitree_{robot.lower()}_flat", "unitree_a1"))
     assert (measured.action_scale, measured.default_pose) == (published.action_scale, published.default_pose)
     box = dict(zip(A1_JOINTS, zip(measured.low, measured.high, strict=True), strict=True))
     for leg in ("F", "R"):
@@ -36,7 +37,7 @@ def test_measured_a1_bounds_are_symmetric_and_of_a_policy_in_the_same_pose() -> 
         assert box[f"{leg}R_hip_joint"] == (-high, -low)
         for part in ("thigh", "calf"):
             assert box[f"{leg}L_{part}_joint"] == box[f"{leg}R_{part}_joint"]
-    assert measured.info["task"] == "Isaac-Velocity-Flat-Unitree-A1-v0" and measured.info["samples"] == 256_000
+    assert measured.info["task"] == f"Isaac-Velocity-Flat-Unitree-{robot}-v0" and measured.info["samples"] == 256_000
     # a policy that stands would not need as much
     assert min(high - low for low, high in box.values()) > 3.0
 

@@ -91,6 +91,14 @@ def test_recorded_bounds_are_the_percentiles_of_the_actions(tmp_path: Path) -> N
         recorder.bounds((97.5, 2.5))
 
 
+def test_a_picture_has_no_teeth_where_its_bars_are_not_whole_bins() -> None:
+    recorder = ActionRecorder(["joint"], bins=256)
+    recorder.add(torch.linspace(-1.0, 1.0, 100_001).unsqueeze(-1))
+    counts, edges = recorder._coarse(0, -0.9, 0.9)
+    assert len(counts) == 120 and (edges[0], edges[-1]) == (-0.9, 0.9)
+    assert counts.max() < 1.02 * counts.min() and counts.sum() == pytest.approx(90_000, rel=1e-3)
+
+
 def test_symmetric_bounds_pool_both_sides() -> None:
     torch.manual_seed(0)
     names = ["FL_hip", "FR_hip", "FL_thigh", "FR_thigh", "tail"]

@@ -160,12 +160,12 @@ class ActionRecorder:
         figure.savefig(str(output), dpi=120)
 
     def _coarse(self, joint: int, low: float, high: float, bins: int = 120) -> tuple[np.ndarray, np.ndarray]:
-        """Counts and edges of fewer bins between two values."""
+        """Counts and edges of fewer bins between two values; counts are spread evenly within a bin of the histogram."""
         histogram = self.histogram
-        centers = histogram.low[joint] + (torch.arange(histogram.bins) + 0.5).to(histogram.low) * histogram.width[joint]
+        fine = histogram.low[joint] + torch.arange(histogram.bins + 1).to(histogram.low) * histogram.width[joint]
+        below = np.concatenate([[0.0], histogram.counts[joint].cumsum(0).cpu().numpy()])
         edges = np.linspace(low, high, bins + 1)
-        counts, _ = np.histogram(centers.cpu().numpy(), edges, weights=histogram.counts[joint].cpu().numpy())
-        return counts, edges
+        return np.diff(np.interp(edges, fine.cpu().numpy(), below)), edges
 
 
 def _rounded(names: Sequence[str], values: torch.Tensor) -> dict[str, float]:
