@@ -48,6 +48,8 @@ def test_every_task_has_the_agents(task: str) -> None:
     assert published.normalize == ("none" if rough else "all")
     assert (published.percentile_bounds_scale, published.action_bounds_scale) == (1.25 if rough else 1.0, 1.0)
     assert published.action_bounds == sac.algorithm.action_bounds
+    recorded = {"Unitree": "unitree_a1", "Anymal": "anymal"}
+    assert published.percentile_bounds == next((f for robot, f in recorded.items() if f"-{robot}-" in task), None)
     box = "0.5rad" if "Anymal" in task else "0.25rad"
     assert cfgs["sbx-sac-cpu"].action_bounds == box and cfgs["sbx-ppo"].action_bounds == 100.0
     # another object each time: nobody's overrides are another's

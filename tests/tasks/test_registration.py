@@ -36,6 +36,9 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
         assert sac.algorithm.action_bounds == JOINT_LIMITS
     else:
         assert sac.algorithm.action_bounds == PERCENTILE
+        measured = terrain == "Flat" and robot.startswith("Unitree")
+        published = "anymal" if robot.startswith("Anymal") else "unitree_a1"
+        assert sac.algorithm.percentile_bounds == (expected if measured else published)
         # recorded for the task's own action scale and default pose
         resolved = resolve_task_config(task, None, overrides=[])[0].scene.robot
         bounds = resolve_bounds(sac.algorithm.percentile_bounds, list(read_usd(resolved.spawn.usd_path).limits))
@@ -79,7 +82,9 @@ def test_isaaclabs_own_velocity_tasks_have_sac() -> None:
         ("Isaac-Velocity-Flat-G1", JOINT_LIMITS, "g1_flat", 1),
         ("IsaacContrib-Velocity-Flat-Spot", JOINT_LIMITS, "spot_flat", 10),
         ("IsaacContrib-Velocity-Rough-AnymalC", "anymal", "anymal_c_rough", 10),
-        ("Isaac-Velocity-Flat-UnitreeGo2", "unitree_a1", "unitree_go2_flat", 1),
+        ("Isaac-Velocity-Flat-UnitreeGo2", "unitree_go2_flat", "unitree_go2_flat", 1),
+        ("Isaac-Velocity-Rough-UnitreeGo2", "unitree_a1", "unitree_go2_rough", 10),
+        ("IsaacContrib-Velocity-Flat-AnymalC", "anymal", "anymal_c_flat", 1),
     ],
 )
 def test_sac_for_isaaclabs_own_tasks(task: str, bounds: str, experiment: str, train_freq: int) -> None:

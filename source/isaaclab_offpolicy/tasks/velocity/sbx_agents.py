@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Agents of SBX and Stable-Baselines3 for velocity tasks; bounds and folder are those of the task's own SAC."""
+"""Agents of SBX and Stable-Baselines3 for velocity tasks; folder and bounds are those of the task's own SAC.
+
+Percentiles are the published ones, as the agents are, also where SAC has those that were measured by this project.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from typing import Any
 from isaaclab_tasks.utils import load_cfg_from_registry
 
 from isaaclab_offpolicy.sbx.cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg, published_rough
+
+PUBLISHED = {f"unitree_{robot}_flat": "unitree_a1" for robot in ("a1", "go1", "go2")}
+"""Published bounds by the measured ones."""
 
 
 def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
@@ -23,7 +29,8 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
     def common(cfg: Any) -> Any:
         sac: Any = load_cfg_from_registry(task, "rsl_rl_sac_cfg_entry_point")
         cfg.experiment_name = sac.experiment_name
-        cfg.percentile_bounds = sac.algorithm.percentile_bounds
+        percentiles = sac.algorithm.percentile_bounds
+        cfg.percentile_bounds = PUBLISHED.get(percentiles, percentiles)
         if isinstance(cfg, Sb3OffPolicyCfg):
             cfg.action_bounds = sac.algorithm.action_bounds
         return cfg

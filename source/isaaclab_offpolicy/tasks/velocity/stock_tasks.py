@@ -24,6 +24,9 @@ PACKAGE = r"isaaclab_tasks\.(core|contrib)\.velocity\.config\.(?P<robot>\w+)\."
 BOUNDS = {"a1": "unitree_a1", "go1": "unitree_a1", "go2": "unitree_a1", "anymal_b": "anymal", "anymal_c": "anymal"}
 """Bounds files by the robot's package in Isaac Lab; other robots' actions are bounded by their joint limits."""
 
+MEASURED_ON_FLAT = {"a1": "unitree_a1_flat", "go1": "unitree_go1_flat", "go2": "unitree_go2_flat"}
+"""Those of tasks on flat ground where there are others."""
+
 
 def add_sac_to_isaaclab_tasks() -> list[str]:
     """Give every velocity task of Isaac Lab a SAC agent, unless it has one.
@@ -35,12 +38,12 @@ def add_sac_to_isaaclab_tasks() -> list[str]:
     for task, spec in gym.registry.items():
         match = re.match(PACKAGE, str((spec.kwargs or {}).get("env_cfg_entry_point")))
         if match and AGENT not in spec.kwargs and "rsl_rl_cfg_entry_point" in spec.kwargs:
-            spec.kwargs[AGENT] = _agent_of(task, BOUNDS.get(match["robot"]))
+            spec.kwargs[AGENT] = _agent_of(task, match["robot"])
             added.append(task)
     return sorted(added)
 
 
-def _agent_of(task: str, bounds: str | None) -> Callable[[], SacRunnerCfg]:
+def _agent_of(task: str, robot: str) -> Callable[[], SacRunnerCfg]:
     """What makes the agent's configuration, when it is asked for."""
 
     def sac_cfg() -> SacRunnerCfg:
@@ -55,7 +58,8 @@ def _agent_of(task: str, bounds: str | None) -> Callable[[], SacRunnerCfg]:
         cfg.experiment_name = ppo_cfg.experiment_name
         if isinstance(ppo_cfg.obs_groups, dict):
             cfg.obs_groups = dict(ppo_cfg.obs_groups)
-        cfg.algorithm.percentile_bounds = bounds
+        bounds = BOUNDS.get(robot)
+        cfg.algorithm.percentile_bounds = bounds if rough else MEASURED_ON_FLAT.get(robot, bounds)
         if bounds is None:
             cfg.algorithm.action_bounds = JOINT_LIMITS
         return cfg

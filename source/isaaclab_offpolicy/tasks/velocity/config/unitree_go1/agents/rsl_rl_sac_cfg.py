@@ -14,7 +14,7 @@ class UnitreeGo1FlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.percentile_bounds = "unitree_a1"
+        self.algorithm.percentile_bounds = "unitree_go1_flat"
 
 
 @configclass
