@@ -34,7 +34,7 @@ def test_list_envs_shows_the_tasks(tmp_path: Path) -> None:
 def test_stock_train_writes_checkpoints_with_the_bounds(trained: Path) -> None:
     run_dir = only_run(trained)
     saved = torch.load(run_dir / "model_3.pt", weights_only=True)
-    assert saved["action_bounds"]["joints"]["FL_hip_joint"] == [-2.0, 1.1]
+    assert saved["action_bounds"]["joints"]["FL_hip_joint"] == [-1.7517, 1.6792]
     assert saved["num_timesteps"] == 4 * 24 * 32 and saved["num_updates"] > 0
     assert (run_dir / "params" / "agent.yaml").is_file()
 
