@@ -103,9 +103,8 @@ def test_a_training_is_measured(train_cfg, agent: str) -> None:
     env = LinearQuadraticEnv(16)
     env.cfg.compute_final_obs = True  # SAC asks for it, PPO does not
     result = measure_training(Runner(env, cfg, log_dir=None, device="cpu"), 0.3)
-    assert result["kept"] == pytest.approx(result["training_per_second"] / result["simulation_per_second"]) and (
-        0.0 < result["kept"] < 1.0
-    )
+    assert result["kept"] > 0.0
+    assert result["kept"] == pytest.approx(result["training_per_second"] / result["simulation_per_second"])
     phases = [result[name] for name in ("simulate", "act", "store", "learn")]
     assert min(phases) > 0.0 and 0.5 < sum(phases) <= 1.0
     assert (result["updates_per_second"] > 0.0) == (agent == "sac") and result["memory_gib"] > 0.1
