@@ -209,5 +209,7 @@ def test_a_comparison_does_not_mix_results(tmp_path: Path) -> None:
     (tmp_path / "x_seed1.json").write_text(json.dumps({"training_command": made}))
     assert "made with another command" in message(compare.main, ["x=sac:16:agent.algorithm.tau=0.1", *given])
     compare.check_command(tmp_path / "x_seed1.csv", compare.train_command(TASK, compare.entry("x=sac:16"), 1, 60.0))
+    # what is recorded has all that was run: no agent ends before its time
+    assert compare.train_command(TASK, compare.entry("sbx-ppo:16"), 1, 60.0)[-1] == "agent.total_timesteps=1000000000"
     (tmp_path / "x_seed1.json").unlink()
     assert "no evaluation" in message(compare.main, ["x=sac:16", *given])

@@ -182,7 +182,7 @@ class Sb3PpoCfg(Sb3AgentCfg):
     init_std: float = 1.0
     """Standard deviation of the noise at the start, in policy units.
 
-    Where falling costs less than staying up badly, a small one keeps PPO from learning to fall.
+    A smaller one wants a smaller learning rate: the same step of the mean is a larger KL divergence.
     """
 
     gae_lambda: float = 0.95
