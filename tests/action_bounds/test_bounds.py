@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, available_bounds, resolve_bounds
+from isaaclab_offpolicy.action_bounds.bounds import DATA_DIR
 
 LEGS = ("FL", "FR", "RL", "RR")
 A1_JOINTS = [f"{leg}_{part}_joint" for part in ("hip", "thigh", "calf") for leg in LEGS]
@@ -27,19 +28,25 @@ def test_published_a1_bounds_are_in_physx_order_with_the_published_numbers() -> 
     assert bounds.high == (1.1, 2.6, 0.7, 1.9, 1.3, 2.6, 3.4, 3.8, 3.4, 3.4, 1.9, 2.1)
 
 
-@pytest.mark.parametrize("robot", ["A1", "Go1", "Go2"])
-def test_measured_bounds_are_symmetric_and_of_a_policy_in_the_published_pose(robot: str) -> None:
-    measured, published = (resolve_bounds(name, A1_JOINTS) for name in (f"unitree_{robot.lower()}_flat", "unitree_a1"))
-    assert (measured.action_scale, measured.default_pose) == (published.action_scale, published.default_pose)
-    box = dict(zip(A1_JOINTS, zip(measured.low, measured.high, strict=True), strict=True))
-    for leg in ("F", "R"):
-        low, high = box[f"{leg}L_hip_joint"]
-        assert box[f"{leg}R_hip_joint"] == (-high, -low)
-        for part in ("thigh", "calf"):
-            assert box[f"{leg}L_{part}_joint"] == box[f"{leg}R_{part}_joint"]
-    assert measured.info["task"] == f"Isaac-Velocity-Flat-Unitree-{robot}-v0" and measured.info["samples"] == 256_000
-    # a policy that stands would not need as much
-    assert min(high - low for low, high in box.values()) > 2.5
+@pytest.mark.parametrize("robot", ["Unitree-A1", "Unitree-Go1", "Unitree-Go2", "Anymal-B", "Anymal-C", "BDX"])
+def test_measured_bounds_are_symmetric_and_of_a_policy_that_moves(robot: str) -> None:
+    name = f"{robot.replace('-', '_').lower()}_flat"
+    measured = ActionBounds.from_yaml(DATA_DIR / f"{name}.yaml")
+    assert measured.info["task"] == f"Isaac-Velocity-Flat-{robot}-v0" and measured.info["samples"] == 256_000
+    box = dict(zip(measured.joint_names, zip(measured.low, measured.high, strict=True), strict=True))
+    # by roll and yaw a leg's mirror image moves the other way, by pitch the same
+    turned = re.compile("hip_joint|HAA|yaw|roll")
+    for joint, (low, high) in box.items():
+        left, right = (r"^left", "right") if robot == "BDX" else (r"^(F|R|)L", r"\1R")
+        mirrored = re.sub(left, right, joint)
+        if re.match("left|head|neck|.?L", joint):  # in the middle it is its own image
+            assert box[mirrored] == ((-high, -low) if turned.search(joint) else (low, high))
+    if published := {"Unitree": "unitree_a1", "Anymal": "anymal"}.get(robot.split("-")[0]):
+        other = resolve_bounds(published, measured.joint_names)
+        assert (measured.action_scale, measured.default_pose) == (other.action_scale, other.default_pose)
+    # a policy that stands would not need as much [rad]
+    width = [(high - low) * scale for (low, high), scale in zip(box.values(), measured.action_scale, strict=True)]
+    assert min(width) > 0.6
 
 
 def test_reordering_goes_by_name() -> None:

@@ -48,7 +48,7 @@ def test_every_task_has_the_agents(task: str) -> None:
     assert published.normalize == ("none" if rough else "all")
     assert (published.percentile_bounds_scale, published.action_bounds_scale) == (1.25 if rough else 1.0, 1.0)
     assert published.action_bounds == sac.algorithm.action_bounds
-    recorded = {"Unitree": "unitree_a1", "Anymal": "anymal"}
+    recorded = {"Unitree": "unitree_a1", "Anymal": "anymal", "Flat-BDX": "bdx_flat"}
     assert published.percentile_bounds == next((f for robot, f in recorded.items() if f"-{robot}-" in task), None)
     box = "0.5rad" if "Anymal" in task else "0.25rad"
     assert cfgs["sbx-sac-cpu"].action_bounds == box and cfgs["sbx-ppo"].action_bounds == 100.0
@@ -71,11 +71,14 @@ def test_held_noise_changes_after_a_checkpoint_was_loaded(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("library", ["sbx", "sb3"])
-def test_ppo_begins_with_the_noise_that_is_asked_for(library: Any) -> None:
-    cfg = Sb3PpoCfg(library=library, net_arch=[8], init_std=0.3)
-    model = build(cfg, DummyVecEnv([Still] * 4), "cpu")
-    actions = model.predict(np.zeros((4000, 3), np.float32))[0]
-    np.testing.assert_allclose(actions.std(0), 0.3, rtol=0.1)
+def test_ppo_begins_with_the_noise_that_is_asked_for_and_goes_on_with_what_it_has(tmp_path: Path, library: Any) -> None:
+    env = DummyVecEnv([Still] * 4)
+    model = build(Sb3PpoCfg(library=library, net_arch=[8], init_std=0.3), env, "cpu")
+    model.save(tmp_path / "m.zip")
+    resumed = load_for_training(Sb3PpoCfg(library=library, net_arch=[8]), tmp_path / "m.zip", None, env, "cpu")
+    for which in (model, resumed):
+        actions = which.predict(np.zeros((4000, 3), np.float32))[0]
+        np.testing.assert_allclose(actions.std(0), 0.3, rtol=0.1)
 
 
 class Still(gym.Env):

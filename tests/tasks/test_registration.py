@@ -32,13 +32,10 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
     # one folder for all agents of a task, and none shared by two tasks
     expected = f"{robot}_{terrain}".replace("-", "_").lower()
     assert ppo.experiment_name == sac.experiment_name == sac_cpu.experiment_name == expected
-    if robot == "BDX":
-        assert sac.algorithm.action_bounds == JOINT_LIMITS
-    else:
-        assert sac.algorithm.action_bounds == PERCENTILE
-        measured = terrain == "Flat" and robot.startswith("Unitree")
-        published = "anymal" if robot.startswith("Anymal") else "unitree_a1"
-        assert sac.algorithm.percentile_bounds == (expected if measured else published)
+    assert sac.algorithm.action_bounds == (JOINT_LIMITS if robot == "BDX" else PERCENTILE)
+    published = {"Unitree": "unitree_a1", "Anymal": "anymal", "BDX": None}[robot.split("-")[0]]
+    assert sac.algorithm.percentile_bounds == (expected if terrain == "Flat" else published)
+    if sac.algorithm.percentile_bounds is not None:
         # recorded for the task's own action scale and default pose
         resolved = resolve_task_config(task, None, overrides=[])[0].scene.robot
         bounds = resolve_bounds(sac.algorithm.percentile_bounds, list(read_usd(resolved.spawn.usd_path).limits))
@@ -84,7 +81,7 @@ def test_isaaclabs_own_velocity_tasks_have_sac() -> None:
         ("IsaacContrib-Velocity-Rough-AnymalC", "anymal", "anymal_c_rough", 10),
         ("Isaac-Velocity-Flat-UnitreeGo2", "unitree_go2_flat", "unitree_go2_flat", 1),
         ("Isaac-Velocity-Rough-UnitreeGo2", "unitree_a1", "unitree_go2_rough", 10),
-        ("IsaacContrib-Velocity-Flat-AnymalC", "anymal", "anymal_c_flat", 1),
+        ("IsaacContrib-Velocity-Flat-AnymalC", "anymal_c_flat", "anymal_c_flat", 1),
     ],
 )
 def test_sac_for_isaaclabs_own_tasks(task: str, bounds: str, experiment: str, train_freq: int) -> None:

@@ -357,7 +357,7 @@ def load_for_training(
 ) -> Any:
     """Load a checkpoint to go on training with the options of the configuration.
 
-    What was learned goes on as it is: networks, temperature, normaliser.
+    What was learned goes on as it is: networks, temperature, PPO's noise, normaliser.
 
     Args:
         cfg: The configuration; its networks and optimiser must be those of the checkpoint.
@@ -377,7 +377,9 @@ def load_for_training(
         env.load_state(normalizer)
     options = constructor_options(cfg, env.num_envs, device)
     policy_kwargs = options.pop("policy_kwargs")
-    options.pop("ent_coef", None)  # the learned temperature goes on
+    # what was learned goes on: temperature and, of PPO, noise
+    options.pop("ent_coef", None)
+    policy_kwargs.pop("log_std_init", None)
     if cfg.algorithm == "TQC":
         policy_kwargs["top_quantiles_to_drop_per_net"] = options["top_quantiles_to_drop_per_net"]
     model = load_model(cfg, path, env=env, **options)

@@ -15,7 +15,9 @@ from isaaclab_tasks.utils import load_cfg_from_registry
 
 from isaaclab_offpolicy.sbx.cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg, published_rough
 
-PUBLISHED = {f"unitree_{robot}_flat": "unitree_a1" for robot in ("a1", "go1", "go2")}
+from .stock_tasks import BOUNDS, MEASURED_ON_FLAT
+
+PUBLISHED = {measured: BOUNDS[robot] for robot, measured in MEASURED_ON_FLAT.items()}
 """Published bounds by the measured ones."""
 
 

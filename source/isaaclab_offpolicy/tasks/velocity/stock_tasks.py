@@ -24,7 +24,13 @@ PACKAGE = r"isaaclab_tasks\.(core|contrib)\.velocity\.config\.(?P<robot>\w+)\."
 BOUNDS = {"a1": "unitree_a1", "go1": "unitree_a1", "go2": "unitree_a1", "anymal_b": "anymal", "anymal_c": "anymal"}
 """Bounds files by the robot's package in Isaac Lab; other robots' actions are bounded by their joint limits."""
 
-MEASURED_ON_FLAT = {"a1": "unitree_a1_flat", "go1": "unitree_go1_flat", "go2": "unitree_go2_flat"}
+MEASURED_ON_FLAT = {
+    "a1": "unitree_a1_flat",
+    "go1": "unitree_go1_flat",
+    "go2": "unitree_go2_flat",
+    "anymal_b": "anymal_b_flat",
+    "anymal_c": "anymal_c_flat",
+}
 """Those of tasks on flat ground where there are others."""
 
 

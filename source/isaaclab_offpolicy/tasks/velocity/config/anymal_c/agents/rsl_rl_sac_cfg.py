@@ -19,7 +19,7 @@ class AnymalCFlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.percentile_bounds = "anymal"
+        self.algorithm.percentile_bounds = "anymal_c_flat"
 
 
 @configclass

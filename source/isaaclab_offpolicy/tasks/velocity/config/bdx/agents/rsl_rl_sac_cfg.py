@@ -15,8 +15,8 @@ class BDXFlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        # no percentiles are recorded yet
         self.algorithm.action_bounds = JOINT_LIMITS
+        self.algorithm.percentile_bounds = "bdx_flat"
 
 
 @configclass
@@ -36,7 +36,7 @@ class BDXRoughSACRunnerCfg(RoughSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        # no percentiles are recorded yet
+        # no percentiles are recorded on rough terrain
         self.algorithm.action_bounds = JOINT_LIMITS
 
 
