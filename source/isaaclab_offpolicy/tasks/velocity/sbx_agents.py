@@ -3,8 +3,8 @@
 
 """Agents of SBX and Stable-Baselines3 for velocity tasks; folder and bounds are those of the task's own SAC.
 
-Percentiles are the published ones, as the agents are, also where SAC has those that were measured by this project; only the
-biped, for which none were published in joints of its own, has the measured ones here, too.
+Percentiles are the published ones, as the agents are, also where SAC has those that were measured by this project; only
+the biped, for which none were published in joints of its own, has the measured ones here, too.
 """
 
 from __future__ import annotations
