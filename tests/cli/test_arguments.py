@@ -202,14 +202,19 @@ def test_entries_of_a_comparison() -> None:
 
 
 def test_a_comparison_does_not_mix_results(tmp_path: Path) -> None:
-    given = ["--seeds", "1", "--max_time", "1m", "--out", str(tmp_path)]
+    given, minute = ["--seeds", "1", "--max_time", "1m", "--out", str(tmp_path)], compare.Length(60.0)
     assert "two agents would be called 'x'" in message(compare.main, ["x=sac:16", "x=sac:32", *given])
     (tmp_path / "x_seed1.csv").write_text("env_steps,wall_time_s,mean_return,mean_episode_length\n")
     made = f"scripts/train.py --task {TASK} --agent sac --num_envs 16 --max_time 60s --seed 1 --max_iterations 1000000"
     (tmp_path / "x_seed1.json").write_text(json.dumps({"training_command": made}))
     assert "made with another command" in message(compare.main, ["x=sac:16:agent.algorithm.tau=0.1", *given])
-    compare.check_command(tmp_path / "x_seed1.csv", compare.train_command(TASK, compare.entry("x=sac:16"), 1, 60.0))
+    compare.check_command(tmp_path / "x_seed1.csv", compare.train_command(TASK, compare.entry("x=sac:16"), 1, minute))
     # what is recorded has all that was run: no agent ends before its time
-    assert compare.train_command(TASK, compare.entry("sbx-ppo:16"), 1, 60.0)[-1] == "agent.total_timesteps=1000000000"
+    assert compare.train_command(TASK, compare.entry("sbx-ppo:16"), 1, minute)[-1] == "agent.total_timesteps=1000000000"
+    # nor does the clock end one that is to have a number of iterations
+    for agent in ("sac", "sbx-sac"):
+        command = compare.train_command(TASK, compare.entry(f"{agent}:16"), 1, compare.Length(iterations=7))
+        assert command[-2:] == ["--max_iterations", "7"] and "--max_time" not in command
+    assert "--jobs needs --max_iterations" in message(compare.main, ["x=sac:16", *given, "--jobs", "2"])
     (tmp_path / "x_seed1.json").unlink()
     assert "no evaluation" in message(compare.main, ["x=sac:16", *given])

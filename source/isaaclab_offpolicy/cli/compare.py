@@ -1,20 +1,24 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""``scripts/compare.py``: agents against each other on this machine, one training after the other."""
+"""``scripts/compare.py``: agents against each other on this machine, for a time or a number of iterations."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +30,9 @@ from .runner import machine
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
+
+DEFAULT_TIME = 18 * 60.0
+"""Time of each training when nobody says [s]."""
 
 
 class Entry(NamedTuple):
@@ -44,6 +51,14 @@ class Entry(NamedTuple):
         return "_".join([self.agent, str(self.num_envs), *(item.replace("=", "-") for item in self.overrides)])
 
 
+class Length(NamedTuple):
+    """How long each training is."""
+
+    seconds: float = DEFAULT_TIME
+    iterations: int | None = None
+    """In place of the time, where it is given."""
+
+
 def entry(text: str) -> Entry:
     """Parse ``[NAME=]AGENT:NUM_ENVS[:override,override]``."""
     agent, *parts = text.split(":", 2)
@@ -59,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     result = argparse.ArgumentParser(
         prog="compare.py",
-        description="Train agents one after the other, evaluate them, and write CSV, a summary and a plot."
+        description="Train agents, one after the other or side by side, evaluate them, and write CSV, summary and plot."
         " Seeds are the outer loop, so that a drift of the machine's speed meets all agents."
         " A training whose CSV is already there is not repeated.",
     )
@@ -77,7 +92,19 @@ def parser() -> argparse.ArgumentParser:
         help="Task. With several, each gets a folder of its own, and table.csv tells them all.",
     )
     result.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="Seeds; default 1 2 3.")
-    result.add_argument("--max_time", type=duration, default=18 * 60.0, help="Time of each training; default 18m.")
+    length = result.add_mutually_exclusive_group()
+    length.add_argument("--max_time", type=duration, help="Time of each training; default 18m.")
+    length.add_argument(
+        "--max_iterations",
+        type=positive_int,
+        help="Iterations of each training in place of a time: the machine's speed then has no say in what it learns.",
+    )
+    result.add_argument(
+        "--jobs",
+        type=positive_int,
+        default=1,
+        help="Trainings side by side, each on its share of the cores; more than one needs --max_iterations. Default 1.",
+    )
     result.add_argument("--episodes", type=positive_int, default=256, help="Episodes of each evaluation.")
     result.add_argument("--out", type=Path, required=True, help="Folder of the results.")
     result.add_argument("--checkpoints", type=Path, help="Folder that takes the checkpoint of every training.")
@@ -88,10 +115,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the comparison.
 
     Raises:
-        CliError: If a training or an evaluation fails, two agents have one name, or a result that is there was made
-            with another command.
+        CliError: If a training or an evaluation fails, two agents have one name, trainings side by side would be
+            ended by the clock, or a result that is there was made with another command.
     """
     args = parser().parse_args(argv)
+    if args.jobs > 1 and args.max_iterations is None:
+        raise CliError("--jobs needs --max_iterations: trainings that run side by side slow each other down")
+    length = Length(args.max_time or DEFAULT_TIME, args.max_iterations)
     for task in args.task:
         for item in args.entries:
             check_task_and_agent(task, item.agent)
@@ -102,25 +132,62 @@ def main(argv: Sequence[str] | None = None) -> None:
     folders = {task: args.out.resolve() / (task if len(args.task) > 1 else "") for task in args.task}
     for out in folders.values():
         out.mkdir(parents=True, exist_ok=True)
-    for seed in args.seeds:
-        for task, out in folders.items():
-            for item in args.entries:
-                target = out / f"{item.label}_seed{seed}.csv"
-                if target.is_file():
-                    check_command(target, train_command(task, item, seed, args.max_time))
-                    print(f"[compare] {target.name} is there")
-                    continue
-                print(f"[compare] {task}, {item.label}, seed {seed}", flush=True)
-                with tempfile.TemporaryDirectory(prefix="compare_") as folder:
-                    checkpoint = _train(task, item, seed, args.max_time, args.episodes, Path(folder), target)
-                    if args.checkpoints is not None:
-                        args.checkpoints.mkdir(parents=True, exist_ok=True)
-                        shutil.copyfile(checkpoint, args.checkpoints / f"{task}_{target.stem}{checkpoint.suffix}")
+    wanted = [
+        (task, item, seed, out / f"{item.label}_seed{seed}.csv")
+        for seed in args.seeds
+        for task, out in folders.items()
+        for item in args.entries
+    ]
+    for task, item, seed, target in wanted:
+        if target.is_file():
+            check_command(target, train_command(task, item, seed, length))
+            print(f"[compare] {target.name} is there")
+
+    failed, interrupted = Event(), Event()
+
+    def make(task: str, item: Entry, seed: int, target: Path) -> None:
+        if failed.is_set() or interrupted.is_set():
+            return
+        print(f"[compare] {task}, {item.label}, seed {seed}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="compare_") as folder:
+            try:
+                checkpoint = _train(task, item, seed, length, args.episodes, Path(folder), target, interrupted)
+            except BaseException:
+                failed.set()
+                raise
+            if args.checkpoints is not None:
+                args.checkpoints.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(checkpoint, args.checkpoints / f"{task}_{target.stem}{checkpoint.suffix}")
+
+    with workers(args.jobs) as pool:
+        trainings = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
+        try:
+            for training in trainings:
+                training.result()
+        except KeyboardInterrupt:
+            interrupted.set()
+            raise
     (args.out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or sys.argv[1:])]) + "\n")
     for task, out in folders.items():
-        summarize(out, args.max_time, task)
+        summarize(out, length, task)
     if len(folders) > 1:
         write_table(folders, args.out / "table.csv")
+
+
+def workers(jobs: int) -> ThreadPoolExecutor:
+    """Threads whose child processes run each on cores of their own, where the system can say so (Linux).
+
+    Args:
+        jobs: Number of threads; beyond the number of cores, they share all of them.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if jobs == 1 or len(cores) < jobs:
+        return ThreadPoolExecutor(jobs)
+    shares: SimpleQueue[list[int]] = SimpleQueue()
+    for first in range(jobs):
+        shares.put(cores[first::jobs])
+    # 0 is the calling thread: a process that it starts inherits its cores
+    return ThreadPoolExecutor(jobs, initializer=lambda: os.sched_setaffinity(0, shares.get()))
 
 
 def write_table(folders: Mapping[str, Path], path: Path) -> None:
@@ -157,10 +224,13 @@ def _curves(folder: Path) -> dict[str, list[Path]]:
     return groups
 
 
-def train_command(task: str, item: Entry, seed: int, max_time: float) -> list[str]:
+def train_command(task: str, item: Entry, seed: int, length: Length) -> list[str]:
     """Arguments of ``scripts/train.py`` for one training."""
     which = ["--task", task, "--agent", item.agent, "--num_envs", str(item.num_envs)]
-    command = [*which, "--max_time", f"{max_time:g}s", "--seed", str(seed), *item.overrides]
+    given = ["--seed", str(seed), *item.overrides]
+    if length.iterations is not None:
+        return [*which, *given, "--max_iterations", str(length.iterations)]
+    command = [*which, "--max_time", f"{length.seconds:g}s", *given]
     if not is_sb3(check_task_and_agent(task, item.agent)):
         # PPO's own number of iterations would end it early
         return [*command, "--max_iterations", "1000000"]
@@ -179,11 +249,23 @@ def check_command(target: Path, command: Sequence[str]) -> None:
         raise CliError(f"{target} was made with another command ({made}); give the agent another name, or move it away")
 
 
-def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, folder: Path, target: Path) -> Path:
+def _train(
+    task: str,
+    item: Entry,
+    seed: int,
+    length: Length,
+    episodes: int,
+    folder: Path,
+    target: Path,
+    interrupted: Event,
+) -> Path:
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
-    command = train_command(task, item, seed, max_time)
+    command = train_command(task, item, seed, length)
     run_logged("train", command, folder / "train.log", folder)
+    if interrupted.is_set():
+        # a training ends well when it is interrupted, and would pass for one of the full length
+        raise CliError("interrupted")
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
@@ -202,12 +284,12 @@ def _train(task: str, item: Entry, seed: int, max_time: float, episodes: int, fo
     return checkpoint
 
 
-def summarize(out: Path, max_time: float, title: str) -> None:
+def summarize(out: Path, length: Length, title: str) -> None:
     """Write ``summary.csv`` and ``curves.png`` of the curves in a folder, and print the summary.
 
     Args:
         out: Folder with ``LABEL_seedN.csv`` and ``LABEL_seedN.json``.
-        max_time: Time at which the returns are compared [s].
+        length: When the returns are compared: at that time, or at the end of the iterations.
         title: Title of the plot.
     """
     groups = _curves(out)
@@ -220,8 +302,12 @@ def summarize(out: Path, max_time: float, title: str) -> None:
             "agent": label,
             "seeds": len(paths),
             "million_steps": np.mean([curve["env_steps"][-1] for curve in curves]) / 1e6,
-            f"return_at_{max_time / 60:g}_min": np.mean([_at(curve, max_time) for curve in curves]),
         }
+        if length.iterations is None:
+            returns = [_at(curve, length.seconds) for curve in curves]
+            row[f"return_at_{length.seconds / 60:g}_min"] = np.mean(returns)
+        else:
+            row["return_at_the_end"] = np.mean([curve["mean_return"][-1] for curve in curves])
         for threshold in thresholds:
             times = [_time_to(curve, threshold) for curve in curves]
             row[f"minutes_to_{threshold:g}"] = np.mean(times) / 60.0
