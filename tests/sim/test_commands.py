@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from commands import kill_after, script, stock, stock_training, succeed
+from commands import kill_after, run, script, stock, stock_training, succeed
 from rsl_rl.models import MLPModel
 from tensordict import TensorDict
+
+from isaaclab_offpolicy.cli.compare import Length, summarize
+from isaaclab_offpolicy.evaluation import read_progress
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 
@@ -92,7 +97,24 @@ def test_a_policy_of_one_engine_plays_on_the_other(trained: Path) -> None:
     )  # fmt: skip
     result = json.loads(output.read_text())
     assert result["episodes"] == 4 and np.isfinite(result["return_mean"])
-    assert "physics=newton_mjwarp" in result["overrides"]
+    assert "physics=newton_mjwarp" in result["overrides"] and result["clip"] is None
+
+
+def test_a_policy_is_evaluated_within_a_box(trained: Path) -> None:
+    checkpoint = only_run(trained) / "model_3.pt"
+    evaluate = [
+        *script("evaluate"), "--task", TASK, "--checkpoint", str(checkpoint), "--episodes", "4", "--device", "cpu",
+        "--out", "clipped.json", "env.rewards.action_rate_l2.weight=-1000", "env.episode_length_s=0.6", "--clip",
+    ]  # fmt: skip
+    results = {}
+    for box in ("0.0001rad", "joint-limits"):
+        succeed([*evaluate, box], trained)
+        results[box] = json.loads((trained / "clipped.json").read_text())
+        assert results[box]["clip"] == box
+    # actions that cannot change cost nothing, and those of a policy that is hardly trained change
+    assert results["0.0001rad"]["return_mean"] > results["joint-limits"]["return_mean"] + 10.0
+    result = run([*evaluate, "no_such_box"], trained)
+    assert result.returncode == 1 and "no_such_box" in result.stderr.splitlines()[-1]
 
 
 def test_a_killed_training_is_resumed_with_a_time_limit(tmp_path: Path) -> None:
@@ -142,19 +164,42 @@ def test_demo_to_its_end(tmp_path: Path) -> None:
 
 
 def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path) -> None:
-    command = [
-        *script("compare"), "short=ppo:16:env.episode_length_s=0.4", "--seeds", "1", "--max_time", "4s",
-        "--episodes", "4", "--out", "out", "--checkpoints", "kept",
-    ]  # fmt: skip
-    succeed(command, tmp_path)
-    assert (tmp_path / "kept" / f"{TASK}_short_seed1.pt").is_file()
-    (curve,) = (tmp_path / "out").glob("*_seed1.csv")
-    written = curve.stat().st_mtime_ns
+    short, options = (
+        "short=ppo:16:env.episode_length_s=0.4",
+        ["--max_iterations", "2", "--episodes", "4", "--out", "out"],
+    )
+    command = [*script("compare"), short, "--seeds", "1", "2", "--jobs", "2", *options, "--checkpoints", "kept"]
+    output = succeed(command, tmp_path)
+    curves = sorted((tmp_path / "out").glob("*_seed*.csv"))
+    for seed, curve in enumerate(curves, start=1):
+        assert (tmp_path / "kept" / f"{TASK}_short_seed{seed}.pt").is_file()
+        assert f"[compare] {TASK}, short, seed {seed}\n" in output
+        steps = read_progress(curve)["env_steps"]
+        assert steps.tolist() == [24 * 16, 2 * 24 * 16]
+        # each had cores of its own
+        threads = json.loads(curve.with_suffix(".json").read_text())["versions"]["torch_threads"]
+        assert threads <= max(len(os.sched_getaffinity(0)) // 2, 1)
+    written = [curve.stat().st_mtime_ns for curve in curves]
     with (tmp_path / "out" / "summary.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert row["agent"] == "short" and np.isfinite(float(row["evaluation_mean"]))
+    ends = [read_progress(curve)["mean_return"][-1] for curve in curves]
+    assert float(row["return_at_the_end"]) == pytest.approx(np.mean(ends), abs=1e-3)
     assert (tmp_path / "out" / "curves.png").is_file()
-    assert "is there" in succeed(command, tmp_path) and curve.stat().st_mtime_ns == written
+    assert "is there" in succeed(command, tmp_path)
+    # nothing begins after a training that failed
+    result = run([*script("compare"), "bad=ppo:16:agent.no_such_field=1", short, "--seeds", "3", *options], tmp_path)
+    assert result.returncode == 1 and "no_such_field" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert sorted((tmp_path / "out").glob("*_seed*.csv")) == curves
+    assert [curve.stat().st_mtime_ns for curve in curves] == written
+
+
+def test_the_summary_of_a_comparison_by_the_clock(tmp_path: Path) -> None:
+    results = Path(__file__).parents[2] / "docs" / "results" / "a1_flat_bounds"
+    for path in [*results.glob("*_seed*.csv"), *results.glob("*_seed*.json")]:
+        shutil.copyfile(path, tmp_path / path.name)
+    summarize(tmp_path, Length(300.0), "title")
+    assert (tmp_path / "summary.csv").read_text() == (results / "summary.csv").read_text()
 
 
 def test_benchmark_prints_a_row(tmp_path: Path) -> None:

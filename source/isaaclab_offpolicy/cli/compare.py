@@ -148,7 +148,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     def make(task: str, item: Entry, seed: int, target: Path) -> None:
         if failed.is_set() or interrupted.is_set():
             return
-        print(f"[compare] {task}, {item.label}, seed {seed}", flush=True)
+        # in one write: lines of two threads do not mix
+        print(f"[compare] {task}, {item.label}, seed {seed}\n", end="", flush=True)
         with tempfile.TemporaryDirectory(prefix="compare_") as folder:
             try:
                 checkpoint = _train(task, item, seed, length, args.episodes, Path(folder), target, interrupted)

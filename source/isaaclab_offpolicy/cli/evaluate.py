@@ -25,6 +25,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--episodes", type=positive_int, default=256, help="Number of episodes; default 256.")
     result.add_argument("--num_envs", type=positive_int, default=256, help="Number of environments; default 256.")
     result.add_argument("--seed", type=int, default=1, help="Seed of the environment; default 1.")
+    result.add_argument(
+        "--clip",
+        metavar="BOUNDS",
+        help="Clip the actions to a box first: joint-limits, X, Xrad, NAME or FILE. Shows what a box would leave of a"
+        " policy that was trained without it.",
+    )
     result.add_argument("--out", type=Path, help="JSON file to write; default evaluation.json beside the checkpoint.")
     result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
     return result
@@ -42,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     num_envs = min(args.num_envs, args.episodes)
     result: dict[str, Any] = {
         "task": args.task, "agent": args.agent, "checkpoint": checkpoint, "device": device, "seed": args.seed,
-        "overrides": overrides, "num_envs": num_envs,
+        "overrides": overrides, "num_envs": num_envs, "clip": args.clip,
     }  # fmt: skip
-    result |= run(args.task, key, checkpoint, args.episodes, num_envs, device, args.seed, overrides)
+    result |= run(args.task, key, checkpoint, args.episodes, num_envs, device, args.seed, overrides, clip=args.clip)
     print(
         f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f},"
         f" length {result['length_mean']:.0f} steps, {100 * result['share_without_fall']:.1f} % without a fall"
@@ -73,13 +79,35 @@ def run(
     seed: int,
     overrides: list[str],
     adjust: Callable[[Any], None] | None = None,
+    clip: str | None = None,
 ) -> dict[str, Any]:
-    """Build the task, load the checkpoint and evaluate it; see :func:`.simulation.running_task` for the arguments."""
+    """Build the task, load the checkpoint and evaluate it; see :func:`.simulation.running_task` for the arguments.
+
+    What ``clip`` names, as :func:`~isaaclab_offpolicy.action_bounds.action_bounds` takes it, clips the actions.
+
+    Raises:
+        CliError: If these bounds cannot be found, or do not fit the task.
+    """
+    import torch
+
+    from isaaclab_offpolicy.action_bounds import BoundsError, action_bounds
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
 
     with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
         policy = load_policy(env, agent_cfg, checkpoint)
-        return evaluate(env, policy, episodes, velocity_tracking(env.unwrapped)).summary()
+        if clip is None:
+            commanded = policy
+        else:
+            try:
+                bounds = action_bounds(env.unwrapped, clip)
+            except BoundsError as error:
+                raise CliError(str(error)) from None
+            low, high = (torch.tensor(side, device=device) for side in (bounds.low, bounds.high))
+
+            def commanded(obs: Any) -> torch.Tensor:
+                return policy(obs).clamp(low, high)
+
+        return evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped)).summary()
 
 
 if __name__ == "__main__":
