@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.image import imread
 from rsl_rl.utils.logger import Logger
 
 from environments import CountSynchronisations, LinearQuadraticEnv
@@ -95,6 +96,9 @@ def test_a_run_records_bounds_versions_command_and_progress(runner, tmp_path: Pa
         assert torch.tensor(progress[name][1:]).isfinite().all(), name
     plot_progress({"one": [folder], "two seeds": [folder, folder]}, tmp_path / "curve.png", "title")
     assert (tmp_path / "curve.png").stat().st_size > 10_000
+    plot_progress({"one": [folder]}, tmp_path / "by_steps.png", wall_clock=False)
+    wide, narrow = (imread(tmp_path / name).shape[1] for name in ("curve.png", "by_steps.png"))
+    assert narrow == wide // 2
 
 
 def test_the_time_limit_ends_with_a_checkpoint(runner, tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path)
     assert row["agent"] == "short" and np.isfinite(float(row["evaluation_mean"]))
     ends = [read_progress(curve)["mean_return"][-1] for curve in curves]
     assert float(row["return_at_the_end"]) == pytest.approx(np.mean(ends), abs=1e-3)
+    assert "million_steps_to_5" in row and "minutes_to_5" not in row
     assert (tmp_path / "out" / "curves.png").is_file()
     assert "is there" in succeed(command, tmp_path)
     # nothing begins after a training that failed

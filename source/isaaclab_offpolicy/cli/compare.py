@@ -295,6 +295,9 @@ def summarize(out: Path, length: Length, title: str) -> None:
     """
     groups = _curves(out)
     thresholds = (5.0, 10.0, 15.0, 20.0)
+    # where trainings ran side by side, steps count and times do not
+    by_time = length.iterations is None
+    column, name, unit = ("wall_time_s", "minutes", 60.0) if by_time else ("env_steps", "million_steps", 1e6)
     rows = []
     for label, paths in groups.items():
         curves = [read_progress(path) for path in paths]
@@ -304,14 +307,14 @@ def summarize(out: Path, length: Length, title: str) -> None:
             "seeds": len(paths),
             "million_steps": np.mean([curve["env_steps"][-1] for curve in curves]) / 1e6,
         }
-        if length.iterations is None:
+        if by_time:
             returns = [_at(curve, length.seconds) for curve in curves]
             row[f"return_at_{length.seconds / 60:g}_min"] = np.mean(returns)
         else:
             row["return_at_the_end"] = np.mean([curve["mean_return"][-1] for curve in curves])
         for threshold in thresholds:
-            times = [_time_to(curve, threshold) for curve in curves]
-            row[f"minutes_to_{threshold:g}"] = np.mean(times) / 60.0
+            reached = [_first(curve, column, threshold) / unit for curve in curves]
+            row[f"{name}_to_{threshold:g}"] = np.mean(reached)
         row["evaluation_mean"] = np.mean([result["return_mean"] for result in evaluations])
         row["evaluation_worst_seed"] = min(result["return_mean"] for result in evaluations)
         row["share_without_fall"] = np.mean([result["share_without_fall"] for result in evaluations])
@@ -320,7 +323,7 @@ def summarize(out: Path, length: Length, title: str) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    plot_progress(groups, out / "curves.png", title)
+    plot_progress(groups, out / "curves.png", title, wall_clock=by_time)
     print((out / "summary.csv").read_text(), end="")
     print(f"[compare] {out / 'curves.png'}")
 
@@ -332,10 +335,10 @@ def _at(curve: dict[str, np.ndarray], seconds: float) -> float:
     return float(np.interp(seconds, curve["wall_time_s"], curve["mean_return"]))
 
 
-def _time_to(curve: dict[str, np.ndarray], threshold: float) -> float:
-    """First time at which the return reaches a threshold [s]; NaN if it never does."""
+def _first(curve: dict[str, np.ndarray], column: str, threshold: float) -> float:
+    """A column's value where the return first reaches a threshold; NaN if it never does."""
     reached = np.flatnonzero(curve["mean_return"] >= threshold)
-    return float(curve["wall_time_s"][reached[0]]) if len(reached) else float("nan")
+    return float(curve[column][reached[0]]) if len(reached) else float("nan")
 
 
 if __name__ == "__main__":

@@ -28,21 +28,27 @@ def read_progress(path: str | Path) -> dict[str, np.ndarray]:
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
 
 
-def plot_progress(runs: Mapping[str, Sequence[str | Path]], output: str | Path, title: str = "") -> None:
+def plot_progress(
+    runs: Mapping[str, Sequence[str | Path]], output: str | Path, title: str = "", wall_clock: bool = True
+) -> None:
     """Plot the mean training return against wall-clock and against environment steps.
 
     Args:
         runs: Runs (folders or files) by label; those of one label are seeds, drawn thin with their mean on top.
         output: Picture to write; its suffix gives the format.
         title: Title of the picture.
+        wall_clock: Whether the time means something; without it the steps alone are plotted.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    units = {"wall_time_s": ("wall-clock [min]", 60.0), "env_steps": ("environment steps [million]", 1e6)}
+    if not wall_clock:
+        del units["wall_time_s"]
+    figure = Figure(figsize=(5.5 * len(units), 4.2), layout="constrained")
+    axes = figure.subplots(1, len(units), sharey=True, squeeze=False)[0]
     for color, (label, paths) in enumerate(runs.items()):
         seeds = [read_progress(path) for path in paths]
-        for axis, column, unit in zip(axes, ("wall_time_s", "env_steps"), (60.0, 1e6), strict=True):
+        for axis, (column, (_, unit)) in zip(axes, units.items(), strict=True):
             for seed in seeds:
                 axis.plot(
                     seed[column] / unit,
@@ -57,10 +63,9 @@ def plot_progress(runs: Mapping[str, Sequence[str | Path]], output: str | Path, 
                 grid = np.linspace(0.0, end, 300)
                 curves = [np.interp(grid, s[column], s["mean_return"], left=np.nan) for s in seeds]
                 axis.plot(grid / unit, np.mean(curves, axis=0), color=f"C{color}", linewidth=2.0, label=label)
-    axes[0].set_xlabel("wall-clock [min]")
-    axes[1].set_xlabel("environment steps [million]")
     axes[0].set_ylabel("return (mean of the last 100 training episodes)")
-    for axis in axes:
+    for axis, (label, _) in zip(axes, units.values(), strict=True):
+        axis.set_xlabel(label)
         axis.grid(alpha=0.3)
     axes[0].legend()
     if title:
