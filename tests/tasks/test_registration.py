@@ -32,7 +32,7 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
     # one folder for all agents of a task, and none shared by two tasks
     expected = f"{robot}_{terrain}".replace("-", "_").lower()
     assert ppo.experiment_name == sac.experiment_name == sac_cpu.experiment_name == expected
-    assert sac.algorithm.action_bounds == (JOINT_LIMITS if robot == "BDX" else PERCENTILE)
+    assert sac.algorithm.action_bounds == (JOINT_LIMITS if name == "Rough-BDX" else PERCENTILE)
     published = {"Unitree": "unitree_a1", "Anymal": "anymal", "BDX": None}[robot.split("-")[0]]
     assert sac.algorithm.percentile_bounds == (expected if terrain == "Flat" else published)
     if sac.algorithm.percentile_bounds is not None:

@@ -15,7 +15,6 @@ class BDXFlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
-        self.algorithm.action_bounds = JOINT_LIMITS
         self.algorithm.percentile_bounds = "bdx_flat"
 
 
