@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,10 +131,14 @@ def forwarded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def test_what_train_hands_over(forwarded) -> None:
     command, options = forwarded(train, ["--task", TASK, "--device", "cpu", "--max_time", "2m"])
     assert options == {"max_time": 120.0}
+    assert re.fullmatch(r"\d{4}(-\d\d){2}_\d\d(-\d\d){2}", command.pop(command.index("--run_timestamp") + 1))
     assert command == [
         "--task", TASK, "--agent", "rsl_rl_sac_cfg_entry_point", "--device", "cpu", "--num_envs", "256",
-        "physics=ovphysx", "agent.device=cpu",
+        "--run_timestamp", "physics=ovphysx", "agent.device=cpu",
     ]  # fmt: skip
+    # ranks of one training share the folder that they were told
+    command, _ = forwarded(train, ["--task", TASK, "--device", "cpu", "--run_timestamp", "now"])
+    assert command.count("--run_timestamp") == 1
     command, _ = forwarded(
         train,
         [
@@ -183,6 +189,19 @@ def test_the_tasks_are_isaac_labs_own_but_for_the_stated_differences() -> None:
         assert (generators[0] is None) == (generators[1] is None)
         if generators[1] is not None:
             assert to_dict(generators[0]) == to_dict(generators[1])
+
+
+def test_runs_that_begin_together_have_folders_of_their_own(tmp_path: Path) -> None:
+    root = tmp_path / "logs" / "a1"
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: arguments.new_run(root, "name"), range(3)))
+    assert len({folder for folder, _ in runs}) == 3 == len(list(root.iterdir()))
+    assert all(folder == root / f"{stamp}_name" for folder, stamp in runs)
+    folder, stamp = arguments.new_run(root)
+    assert folder.is_dir() and folder.name == stamp
+    (tmp_path / "file").touch()
+    for taken in (tmp_path / "file", tmp_path / "file" / "a1"):
+        assert "could not be written" in message(arguments.new_run, taken)
 
 
 def test_entries_of_a_comparison() -> None:

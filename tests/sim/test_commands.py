@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,21 @@ def test_demo_to_its_end(tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).stat().st_size > 100, name
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["episodes"] == 4
     assert "[demo] exported policy" in output
+
+
+def test_trainings_that_begin_together_keep_apart(tmp_path: Path) -> None:
+    command = [*script("train"), "--task", TASK, "--num_envs", "16", "--device", "cpu", "--max_iterations", "1"]
+    command += ["agent.algorithm.buffer_size=10000"]
+    with ThreadPoolExecutor(2) as pool:
+        seeds = [[*command, "--seed", seed] for seed in ("1", "2")]
+        assert len(list(pool.map(lambda seed: succeed(seed, tmp_path), seeds))) == 2
+    runs = sorted((tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir())
+    assert len(runs) == 2
+    for folder in runs:
+        assert len(read_progress(folder)["env_steps"]) == 1 and (folder / "model_0.pt").is_file()
+    # one that does not begin leaves no folder
+    assert run([*command, "--no_such_option"], tmp_path).returncode != 0
+    assert sorted((tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat").iterdir()) == runs
 
 
 def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path) -> None:

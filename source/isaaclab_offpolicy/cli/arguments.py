@@ -10,7 +10,9 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -201,6 +203,35 @@ def option(arguments: Sequence[str], flag: str, override: str) -> str | None:
             if item.startswith(prefix):
                 return item.removeprefix(prefix)
     return None
+
+
+def new_run(root: Path, run_name: str = "") -> tuple[Path, str]:
+    """Make the folder of a new run, which no other training has.
+
+    Isaac Lab names it by the second, so that trainings that begin together would write into one.
+
+    Args:
+        root: Folder of the experiment's runs.
+        run_name: What Isaac Lab appends to the name.
+
+    Returns:
+        The folder, and the time in its name, for Isaac Lab's ``--run_timestamp``.
+
+    Raises:
+        CliError: If it cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        while True:
+            stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            folder = root / (f"{stamp}_{run_name}" if run_name else stamp)
+            try:
+                folder.mkdir()
+                return folder, stamp
+            except FileExistsError:
+                time.sleep(0.1)
+    except OSError as error:
+        raise CliError(f"{root} could not be written: {error.strerror}") from None
 
 
 def check_agent_overrides(task: str, agent_key: str, overrides: Sequence[str]) -> None:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from .arguments import (
     AGENTS,
@@ -20,6 +23,7 @@ from .arguments import (
     engine_overrides,
     find_checkpoint,
     is_sb3,
+    new_run,
     option,
     positive_int,
     split_overrides,
@@ -82,14 +86,38 @@ def main(argv: Sequence[str] | None = None) -> None:
         overrides.append(f"{options}action_bounds={args.bounds.removeprefix('±')}")
     if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
         command += ["--viz", "newton_gl"]
-    if sb3:
-        from isaaclab_offpolicy.sbx import training
-
-        training.run([*command, *flags, *overrides], max_time=args.max_time)
-        return
-    if not any(item.startswith("agent.device=") for item in overrides):
+    if not sb3 and not any(item.startswith("agent.device=") for item in overrides):
         overrides.append(f"agent.device={device}")
-    run([*command, *flags, *overrides], max_time=args.max_time)
+    with _folder_of_its_own(args.task, key, sb3, rest) as timestamp:
+        command += [*timestamp, *flags, *overrides]
+        if sb3:
+            from isaaclab_offpolicy.sbx import training
+
+            training.run(command, max_time=args.max_time)
+        else:
+            run(command, max_time=args.max_time)
+
+
+@contextmanager
+def _folder_of_its_own(task: str, agent_key: str, sb3: bool, rest: Sequence[str]) -> Iterator[list[str]]:
+    """Make the run's folder, and give the option that names it; a folder that stayed empty goes away."""
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    if "--distributed" in rest or option(rest, "--run_timestamp", "--run_timestamp") is not None:
+        # several processes share one folder
+        yield []
+        return
+    experiment = option(rest, "--experiment_name", "agent.experiment_name")
+    if experiment is None:
+        agent_cfg: Any = load_cfg_from_registry(task, agent_key)
+        experiment = agent_cfg.experiment_name
+    root = Path("logs", "sbx" if sb3 else "rsl_rl", experiment)
+    folder, stamp = new_run(root, option(rest, "--run_name", "agent.run_name") or "")
+    try:
+        yield ["--run_timestamp", stamp]
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def run(command: Sequence[str], max_time: float | None = None) -> None:

@@ -246,6 +246,7 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     parser.add_argument("--checkpoint", help="Checkpoint to go on from.")
     parser.add_argument("--run_name", default="", help="Appended to the name of the run's folder.")
     parser.add_argument("--experiment_name", help="Folder of the runs, below logs/sbx.")
+    parser.add_argument("--run_timestamp", help="Time in the name of the run's folder.")
     add_launcher_args(parser)
     args, overrides = setup_preset_cli(parser, list(command))
     enable_cameras_for_video(args)
@@ -263,8 +264,9 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
         seed = resolve_seed(args.seed)
         cfg.seed = cfg.seed if seed is None else seed
         env_cfg.seed = cfg.seed
-        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S") + (f"_{args.run_name}" if args.run_name else "")
-        run_dir = Path("logs", "sbx", cfg.experiment_name, stamp).absolute()
+        stamp = args.run_timestamp or datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        run_name = f"{stamp}_{args.run_name}" if args.run_name else stamp
+        run_dir = Path("logs", "sbx", cfg.experiment_name, run_name).absolute()
         env_cfg.log_dir = str(run_dir)
         write_run_manifest(str(run_dir), library="sbx", task=args.task, metadata={"agent": args.agent})
         dump_train_configs(str(run_dir), env_cfg, cfg)
