@@ -9,7 +9,11 @@ import csv
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +214,24 @@ def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path)
     assert result.returncode == 1 and "no_such_field" in result.stderr and len(result.stderr.splitlines()) == 1
     assert sorted((tmp_path / "out").glob("*_seed*.csv")) == curves
     assert [curve.stat().st_mtime_ns for curve in curves] == written
+
+
+def test_an_interrupted_comparison_keeps_no_short_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    command = [*script("compare"), "short=ppo:16", "--seeds", "1", "2", "--max_iterations", "100000", "--out", "out"]
+    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 300.0
+        while not list(tmp_path.glob("compare_*/logs/*/*/*/progress.csv")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        # as a terminal does: to all processes of the command
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(120.0) != 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert list((tmp_path / "out").iterdir()) == [] == list(tmp_path.glob("compare_*"))
 
 
 def test_the_summary_of_a_comparison_by_the_clock(tmp_path: Path) -> None:

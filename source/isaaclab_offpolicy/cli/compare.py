@@ -150,15 +150,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         # in one write: lines of two threads do not mix
         print(f"[compare] {task}, {item.label}, seed {seed}\n", end="", flush=True)
-        with tempfile.TemporaryDirectory(prefix="compare_") as folder:
-            try:
+        try:
+            with tempfile.TemporaryDirectory(prefix="compare_") as folder:
                 checkpoint = _train(task, item, seed, length, args.episodes, Path(folder), target, interrupted)
-            except BaseException:
-                failed.set()
-                raise
-            if args.checkpoints is not None:
-                args.checkpoints.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(checkpoint, args.checkpoints / f"{task}_{target.stem}{checkpoint.suffix}")
+                if args.checkpoints is not None:
+                    args.checkpoints.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(checkpoint, args.checkpoints / f"{task}_{target.stem}{checkpoint.suffix}")
+        except BaseException:
+            failed.set()
+            raise
 
     with workers(args.jobs) as pool:
         trainings = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
