@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import ctypes
 import os
 import resource
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from rsl_rl.utils.logger import Logger
 from environments import CountSynchronisations, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.cli.arguments import CliError
-from isaaclab_offpolicy.cli.runner import ProgressLogger, Runner, find_replay
+from isaaclab_offpolicy.cli.runner import Interruption, ProgressLogger, Runner, find_replay
 from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
 
 
@@ -111,16 +113,35 @@ def test_the_time_limit_ends_with_a_checkpoint(runner, tmp_path: Path) -> None:
     assert f"model_{last['iteration']}.pt" in checkpoints(tmp_path / "run")
 
 
-def test_a_termination_signal_ends_with_a_checkpoint(runner, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_a_checkpoint(runner, tmp_path: Path, number: int) -> None:
     class Killed(LinearQuadraticEnv):
         def step(self, actions):
             if self.episode_length_buf[0] == 25:
-                os.kill(os.getpid(), signal.SIGTERM)
+                # Python drops an exception that is raised where C called it, as Warp's callbacks are
+                ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), number))()
             return super().step(actions)
 
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     runner(env=Killed(32)).learn(100)
     assert "model_2.pt" in checkpoints(tmp_path / "run") or "model_1.pt" in checkpoints(tmp_path / "run")
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_signal_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    interruption = Interruption()
+    interruption.listen()
+    try:
+        for _ in range(2):
+            # the launcher's, beside the terminal's
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interruption.requested
+        monkeypatch.setattr(Interruption, "GRACE", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1.0)
+    finally:
+        interruption.close()
 
 
 @pytest.mark.parametrize("what", ["reward", "observation"])

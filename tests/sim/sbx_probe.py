@@ -8,6 +8,9 @@ In a process of its own: FOLDER.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -69,6 +72,7 @@ def main() -> None:
         assert measured["updates_per_second"] > 0.0
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
             train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
+        check_that_a_signal_ends_a_training(recorder, Path(sys.argv[1]) / "interrupted")
         recorder.close()
     print("RESULT", sys.argv[1])
 
@@ -86,6 +90,28 @@ def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
     assert np.isfinite(model.predict(np.zeros((2, 48), np.float32))[0]).all()
     lines = (folder / "progress.csv").read_text().splitlines()
     assert len(lines) > 1 and "env_steps" in lines[0]
+
+
+class Interrupted(gym.Wrapper):
+    """Sends Ctrl+C to itself, where Python drops exceptions: in a callback from C."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 5:
+            ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGINT))()
+        return super().step(action)
+
+
+def check_that_a_signal_ends_a_training(env: gym.Env, folder: Path) -> None:
+    """With a checkpoint, and the signal's handler is the one from before."""
+    handler = signal.getsignal(signal.SIGINT)
+    cfg = load_cfg_from_registry(TASK, "sb3_ppo_cfg_entry_point")
+    cfg.net_arch = [32, 32]
+    train(cfg, Interrupted(env), folder, max_iterations=1000)
+    assert [path.name for path in folder.glob("model_*.zip")] == [f"model_{5 * NUM_ENVS}.zip"]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> None:

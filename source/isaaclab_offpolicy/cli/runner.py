@@ -61,6 +61,42 @@ class TimeLimitReached(Exception):  # noqa: N818 - an event, not an error
     """The training's time is over."""
 
 
+class Interruption:
+    """Ctrl+C and a termination signal, which wait until a training can end.
+
+    An exception that a signal's handler raises gets lost where C calls back into Python, as Warp does for every array
+    that it hands over; and elsewhere it may leave weights half updated. So the signal is only noted. Who has had enough
+    sends another one, which interrupts at once; those that follow within :attr:`GRACE` count as the first, as terminal
+    and launcher may both send one.
+    """
+
+    GRACE = 2.0
+    """Time after the first signal in which others are ignored [s]."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._first = 0.0
+        self._previous: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        """Take the signals; only the main thread may."""
+        self.requested = False
+        self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def close(self) -> None:
+        """Give the signals back to whom they belonged."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def _note(self, signum: int, frame: Any) -> None:
+        now = time.perf_counter()
+        if not self.requested:
+            self.requested, self._first = True, now
+        elif now - self._first > self.GRACE:
+            raise KeyboardInterrupt
+
+
 class ProgressTable:
     """A CSV file that grows by a row at a time, and by columns, such as losses, when they come.
 
@@ -89,7 +125,7 @@ class ProgressTable:
 
 
 class ProgressLogger(Logger):
-    """rsl_rl's logger, which also writes ``progress.csv`` and keeps the time limit.
+    """rsl_rl's logger, which also writes ``progress.csv``, keeps the time limit and ends an interrupted training.
 
     Args:
         log_dir: The run's folder; without one nothing is logged.
@@ -121,6 +157,7 @@ class ProgressLogger(Logger):
     ) -> None:
         super().__init__(log_dir, cfg, env_cfg, num_envs, is_distributed, gpu_world_size, gpu_global_rank, device)
         self.is_distributed = is_distributed
+        self.interruption = Interruption()
         self._table: ProgressTable | None = None
         self._ended: list[torch.Tensor] = []
 
@@ -134,7 +171,12 @@ class ProgressLogger(Logger):
             dones: Whether the episode ended, shape [N].
             extras: Isaac Lab's extras.
             intrinsic_rewards: Of random network distillation, shape [N].
+
+        Raises:
+            KeyboardInterrupt: If a signal came.
         """
+        if self.interruption.requested:
+            raise KeyboardInterrupt
         if self.writer is None or intrinsic_rewards is not None:
             super().process_env_step(rewards, dones, extras, intrinsic_rewards)
             return
@@ -170,6 +212,7 @@ class ProgressLogger(Logger):
 
         Raises:
             TimeLimitReached: After logging, when the time is over.
+            KeyboardInterrupt: After logging, if a signal came.
         """
         self.read_episodes()
         super().log(it, start_it, total_it, collect_time, learn_time, loss_dict, **kwargs)
@@ -188,6 +231,8 @@ class ProgressLogger(Logger):
             if self._table is None:
                 self._table = ProgressTable(Path(str(self.log_dir)) / "progress.csv")
             self._table.append(row)
+        if self.interruption.requested:
+            raise KeyboardInterrupt
         if self.time_is_over(now):
             raise TimeLimitReached
 
@@ -252,7 +297,7 @@ class Runner(OnPolicyRunner):
             write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))
         self.logger.start = time.perf_counter()
         self.logger.deadline = None if self.max_time is None else self.logger.start + self.max_time
-        previous = signal.signal(signal.SIGTERM, _interrupt)
+        self.logger.interruption.listen()
         try:
             super().learn(num_learning_iterations, init_at_random_ep_len)
         except TimeLimitReached:
@@ -272,7 +317,7 @@ class Runner(OnPolicyRunner):
             )
             raise CliError(f"training stopped: {error}; {where}") from None
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            self.logger.interruption.close()
             self.logger.stop_logging_writer()
             if hasattr(self.logger.writer, "flush"):
                 self.logger.writer.flush()  # type: ignore[union-attr]
@@ -441,10 +486,6 @@ def write_provenance(run_dir: Path, bounds: ActionBounds | None) -> None:
     versions["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     (run_dir / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
     (run_dir / "command.txt").write_text(shlex.join(sys.orig_argv) + "\n", encoding="utf-8")
-
-
-def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None) -> Runner:

@@ -9,7 +9,6 @@ import argparse
 import os
 import pickle
 import re
-import signal
 import statistics
 import sys
 import time
@@ -26,7 +25,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms.sac import RESUME_VECTOR_STEPS
 from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, SB3_CHECKPOINT_PATTERN, CliError
-from isaaclab_offpolicy.cli.runner import MIN_EPISODES, ProgressTable, write_provenance
+from isaaclab_offpolicy.cli.runner import MIN_EPISODES, Interruption, ProgressTable, write_provenance
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .collection import StepReplayBuffer, VectorCollection, base_env
@@ -50,19 +49,18 @@ class TrainingCallback(BaseCallback):
         self.last_checkpoint: Path | None = None
         self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
-        self._interrupted = False
+        self._interruption = Interruption()
 
     def _on_training_start(self) -> None:
         now, steps = time.perf_counter(), self.num_timesteps
         self._start = self._last_time = now
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
-        self._handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def _interrupt(self, signum: int, frame: Any) -> None:
-        self._interrupted = True
+        self._interruption.listen()
 
     def _is_over(self) -> bool:
-        return self._interrupted or (self.max_time is not None and time.perf_counter() - self._start >= self.max_time)
+        return self._interruption.requested or (
+            self.max_time is not None and time.perf_counter() - self._start >= self.max_time
+        )
 
     def _on_step(self) -> bool:
         steps, now = self.num_timesteps, time.perf_counter()
@@ -73,7 +71,7 @@ class TrainingCallback(BaseCallback):
                 f" checkpoint from before it: {self.last_checkpoint or 'none yet'}"
             )
         over = self.max_time is not None and now - self._start >= self.max_time
-        if over or self._interrupted or steps - self._last_log >= self.cfg.log_interval:
+        if over or self._interruption.requested or steps - self._last_log >= self.cfg.log_interval:
             self._log(steps, now)
             self._last_log = steps
         if steps - self._last_save >= self.cfg.save_interval:
@@ -81,9 +79,9 @@ class TrainingCallback(BaseCallback):
             self._last_save = steps
         if over:
             print(f"[INFO] {self.max_time:g} s are over after {steps} steps.")
-        elif self._interrupted:
+        elif self._interruption.requested:
             print("[INFO] Interrupted; writing a checkpoint.")
-        return not (over or self._interrupted)
+        return not (over or self._interruption.requested)
 
     def _on_rollout_start(self) -> None:
         if self.cfg.eval_interval and self.num_timesteps - self._last_eval >= self.cfg.eval_interval:
@@ -93,8 +91,7 @@ class TrainingCallback(BaseCallback):
                 self._keep_if_best(value, "evaluation")
 
     def _on_training_end(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._interruption.close()
         self.save()
 
     def save(self) -> None:
