@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -69,18 +70,48 @@ class LinearQuadraticEnv(VecEnv):
         return obs, reward, time_outs.long(), extras
 
 
-class CountSynchronisations(TorchDispatchMode):
-    """Counts reads of numbers from a device (item(), bool(), tolist()) and numbers that are copied to one."""
+class CountSynchronisations:
+    """Counts reads of numbers from a device and numbers that are copied to one.
+
+    Reads are item(), bool(), nonzero() and the like, which dispatch an operator; and cpu(), tolist() and numpy(), which
+    on the CPU dispatch none, so that the methods themselves are looked for.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
+        self._operators, self._methods = _Operators(), _Methods()
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self._operators.count + self._methods.count
+
+    def __enter__(self) -> CountSynchronisations:
+        self._methods.__enter__()
+        self._operators.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._operators.__exit__(*exception)
+        self._methods.__exit__(*exception)
+
+
+class _Operators(TorchDispatchMode):
+    count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         aten = torch.ops.aten
         if func.overloadpacket in (
             aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select, aten.lift_fresh
         ):  # fmt: skip
+            self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+class _Methods(TorchFunctionMode):
+    count = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.cpu, torch.Tensor.tolist, torch.Tensor.numpy):
             self.count += 1
         return func(*args, **(kwargs or {}))
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, BoundsError
+from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, BoundsError, available_bounds
+from isaaclab_offpolicy.action_bounds.bounds import DATA_DIR
 
 NAMES = ["a", "b", "c"]
 BOUNDS = ActionBounds(("c", "a", "b"), (0.5, -2.0, -0.4), (0.75, 1.1, 2.6))
@@ -19,10 +22,10 @@ BOUNDS = ActionBounds(("c", "a", "b"), (0.5, -2.0, -0.4), (0.75, 1.1, 2.6))
 class Recorder(gym.Env):
     """Many environments in one, as Isaac Lab's; keeps the actions that reach it."""
 
-    def __init__(self, num_envs: int = 4) -> None:
+    def __init__(self, num_envs: int = 4, joint_names: Sequence[str] = NAMES) -> None:
         self.num_envs, self.device = num_envs, "cpu"
-        self.action_joint_names = NAMES
-        self.single_action_space = gym.spaces.Box(-np.inf, np.inf, (3,))
+        self.action_joint_names = list(joint_names)
+        self.single_action_space = gym.spaces.Box(-np.inf, np.inf, (len(joint_names),))
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self.observation_space = gym.spaces.Box(-1.0, 1.0, (num_envs, 1))
 
@@ -63,11 +66,19 @@ def test_the_environment_gets_values_within_the_bounds_whatever_the_policy_says(
 def test_rescaling_and_its_inverse(bounds: ActionBounds, values: list[float]) -> None:
     env = ActionBoundsWrapper(Recorder(), bounds)
     unit = torch.tensor(values).view(4, 3)
-    # float32 resolves a number of the box's size to 1e-7 of it, which is all that a narrow box far from zero can keep
-    size = max(abs(x) for x in (*bounds.low, *bounds.high))
-    narrowest = min(high - low for low, high in zip(bounds.low, bounds.high, strict=True))
-    tolerance = max(1e-6, 4e-7 * size / narrowest)
-    torch.testing.assert_close(env.from_environment(env.to_environment(unit)), unit, rtol=0, atol=tolerance)
+    error = (env.from_environment(env.to_environment(unit)) - unit).abs()
+    # float32 resolves a number to 1e-7 of its size, which is all that a narrow box far from zero can keep
+    low, high = torch.tensor(bounds.low), torch.tensor(bounds.high)
+    far = torch.maximum(low.abs(), high.abs()) / (high - low)
+    assert bool((error <= torch.clamp(4e-7 * far, min=1e-6)).all())
+
+
+@pytest.mark.parametrize("name", available_bounds())
+def test_rescaling_and_its_inverse_in_the_boxes_of_the_robots(name: str) -> None:
+    bounds = ActionBounds.from_yaml(DATA_DIR / f"{name}.yaml")
+    env = ActionBoundsWrapper(Recorder(joint_names=bounds.joint_names), bounds)
+    unit = torch.rand(100_000, len(bounds.joint_names)) * 2 - 1
+    torch.testing.assert_close(env.from_environment(env.to_environment(unit)), unit, rtol=0, atol=1e-6)
 
 
 def test_the_declared_spaces() -> None:

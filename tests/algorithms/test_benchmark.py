@@ -133,7 +133,10 @@ def test_ratios_are_of_the_same_sizes() -> None:
     [
         (["--learner", "--learners", "eagre"], "unknown learner 'eagre'; nearest: eager"),
         (["--learner", "--reference", "nowhere.json"], "nowhere.json cannot be read"),
-        (["--training", "--reference", "nowhere.json"], "are for --learner"),
+        (["--training", "--reference", "nowhere.json"], "is for --learner"),
+        (["--recording", "--plot", "plot.png"], "is for --learner and --simulation, --training"),
+        (["--learner", "--learners", "cuda-graph", "--device", "cpu"], "'cuda-graph' is for a GPU, and not for cpu"),
+        (["--training", "--agents", "sac", "ppo:agent.no_such=1"], "no_such"),
         (["--learner", "--out", "/dev/null/result.json"], "could not be written"),
         (["--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
     ],

@@ -41,6 +41,21 @@ def test_a_joint_that_stays_at_a_bound_is_named_once_with_more_room() -> None:
             assert warnings == []
 
 
+def test_a_joint_that_jumps_between_its_bounds_is_named_too() -> None:
+    monitor = SaturationMonitor(3, share=0.5, transitions=300)
+    action = torch.zeros(100, 3)
+    action[:30, 1], action[30:60, 1] = -1.0, 1.0  # 60 % of the actions, 30 % on each side
+    action[:45, 0], action[45:51, 0] = -1.0, 1.0  # 51 %, most of it on one side
+    lines = []
+    for _ in range(5):
+        monitor.add(action)
+        lines += monitor.pop(BOUNDS)[1]
+    first, second = lines
+    assert "joint 'a' is at its lower bound in 45 % of the actions" in first and "try [-2, 3]" in first
+    assert "joint 'b' is at its bounds in 60 % of the actions" in second
+    assert "[-2, 0.5] may be too narrow: try [-2.62, 1.12]" in second
+
+
 def test_training_logs_it_and_warns(make_sac, capsys: pytest.CaptureFixture) -> None:
     env = LinearQuadraticEnv(16)
     sac = make_sac(env, learning_starts=0, replay_ratio=1 / 64)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -346,6 +347,42 @@ def rounds(kinds: list[tuple[int, tuple[int, ...]]], seed: int = 1) -> list[Batc
         critic = CriticBatch(*(torch.stack(tensors) for tensors in zip(*critics, strict=True)))
         result.append(Batches(critic, ActorBatch(*actor), turns))
     return result
+
+
+@pytest.mark.parametrize("broken", ["steps", "rounds"])
+def test_without_a_capture_gradient_steps_are_launched_one_by_one(
+    make_sac, train_cfg, monkeypatch, capsys: pytest.CaptureFixture, broken: str
+) -> None:
+    class Fails(RepeatedGraph):
+        def __init__(self, program, inputs) -> None:
+            if broken == "steps" or isinstance(program, partial):  # that of a round
+                raise RuntimeError("operation not permitted\nwhen the stream is capturing")
+            super().__init__(program, inputs)
+
+    monkeypatch.setattr(update_module, "_Graph", Fails)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    plain, captured = (learner(make_sac, train_cfg, "eager") for _ in range(2))
+    captured.updater = CudaGraphUpdate(**captured.updater.options, fall_back=True)
+    policy = captured.updater.inference(captured.actor.mlp)
+    for batch in rounds([(4, (1, 3)), (3, (0,))] * 4):
+        for sac in (plain, captured):
+            list(sac.updater.learn(batch))
+        obs = torch.randn(5, 2)
+        with torch.no_grad():
+            torch.testing.assert_close(policy(obs), captured.actor.mlp(obs))
+    for name in ("actor", "critic", "critic_target", "entropy_coef"):
+        left, right = (sac.save()[f"{name}_state_dict"] for sac in (plain, captured))
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+    assert captured.updater.prepared, "nothing is left to be captured"
+    lines = capsys.readouterr().err.splitlines()
+    expected = {"steps": ["launched kernel by kernel", "the policy is not captured"], "rounds": ["rounds of gradient"]}
+    assert len(lines) == len(expected[broken])
+    for line, words in zip(sorted(lines), expected[broken], strict=True):
+        assert words in line and line.endswith("operation not permitted")
+    strict = CudaGraphUpdate(**plain.updater.options)
+    with pytest.raises(RuntimeError, match="not permitted"):
+        for batch in rounds([(4, (1, 3))] * 4):
+            list(strict.learn(batch))
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

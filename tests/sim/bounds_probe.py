@@ -4,7 +4,7 @@
 """Applies a bounds file to A1 with its joints in a random order: ENGINE SEED BOUNDS.yaml OUT.json, in its own process.
 
 Written are the joint targets, by name, of a policy whose output for a joint depends on the joint's name alone: through
-the wrapper, and through SAC's actor.
+the wrapper, and through SAC's actor; and boxes that come from the robot.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from isaaclab.utils import to_dict
 from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper
+from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, action_bounds
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -55,6 +55,9 @@ def main() -> None:
         unit = torch.tensor([[output(joint) for joint in joints]]).expand(2, -1)
         env.step(unit)
         result = {"joints": joints, "wrapper": targets()}
+        for spec in ("joint-limits", "symmetric"):
+            box = action_bounds(env, spec, percentile_bounds="unitree_a1")
+            result[spec] = dict(zip(box.joint_names, zip(box.low, box.high, strict=True), strict=True))
         agent_cfg = load_cfg_from_registry(TASK, "rsl_rl_sac_cfg_entry_point")
         handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())
         agent_cfg.device, agent_cfg.algorithm.action_bounds, agent_cfg.algorithm.buffer_size = "cpu", file, 1000

@@ -90,6 +90,17 @@ def test_a_file_of_one_engine_bounds_the_joints_of_another(
         expected = (bounds.default_pose or ())[i] + 0.25 * (middle + half * output(joint))
         assert result["wrapper"][joint] == pytest.approx(expected, abs=1e-6)
         assert result["sac"][joint] == pytest.approx(expected, abs=1e-6)
+    # the middle 90 % of the URDF's limits, from the default pose on, in units of 0.25 rad
+    limits = {"hip": (-0.802851, 0.802851), "thigh": (-1.047198, 4.188790), "calf": (-2.696534, -0.916298)}
+    for joint, pose in zip(bounds.joint_names, bounds.default_pose or (), strict=True):
+        low, high = limits[joint.split("_")[1]]
+        middle, half = (low + high) / 2, 0.9 * (high - low) / 2
+        expected = [(middle - half - pose) / 0.25, (middle + half - pose) / 0.25]
+        assert result["joint-limits"][joint] == pytest.approx(expected, abs=1e-4)
+    # the published set's left and right, in the middle between each other's mirror images
+    published = {"FL_hip": (-2.3, 0.75), "FR_hip": (-0.75, 2.3), "FL_thigh": (-2.05, 1.95), "RR_calf": (-2.1, 2.0)}
+    for joint, expected in published.items():
+        assert result["symmetric"][f"{joint}_joint"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_checkpoint_needs_no_bounds_file(recorded: dict[str, Path], tmp_path: Path) -> None:

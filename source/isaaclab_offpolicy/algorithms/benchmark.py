@@ -261,7 +261,7 @@ def measure_learner(
         its parts [ms], ``products_ms`` of the matrix products alone, measured in turns with the whole [ms], ``share``
         of the matrix products' rate that the whole reaches (the median over the turns), ``gflops`` per second,
         ``updates_per_second``; ``act_ms``, a policy's actions for all environments [ms]; the replay's
-        ``bytes_per_transition``, and what :func:`measure_replay` gives.
+        ``bytes_per_transition``, and what :func:`measure_replay` gives; ``memory_gib`` as in :func:`measure_training`.
     """
     sac = make_learner(cfg, num_envs, obs_dim, num_actions, device, rows)
     critic_products, actor_products = products_of(sac)
@@ -304,6 +304,7 @@ def measure_learner(
         "updates_per_second": 1000.0 / update,
         "act_ms": ms["act"],
         "bytes_per_transition": sac.storage.nbytes / (sac.storage.rows * num_envs),
+        "memory_gib": memory_in_use(device),
         **measure_replay(sac, 0.2 * seconds),
     }
 
@@ -318,7 +319,8 @@ def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]
     """Measure a training's loop: first the environment alone, then everything, then the parts of everything.
 
     Args:
-        runner: rsl_rl's runner; its algorithm may be SAC or PPO.
+        runner: rsl_rl's runner; its algorithm may be SAC or PPO. Where its logger writes (to a folder), what it does at
+            each step is part of the training.
         seconds: Time of each of the three measurements [s].
 
     Returns:
@@ -331,6 +333,8 @@ def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]
     obs = env.get_observations().to(device)
     alg.train_mode()
     stopwatches = {name: Stopwatch() for name in ("simulate", "act", "store", "learn", "gradient_steps")}
+    # this package's logger reads them once per row of the log, rsl_rl's own at each step
+    read_episodes = getattr(runner.logger, "read_episodes", None)
 
     def loop(seconds: float, waits: bool = False) -> tuple[int, float]:
         """Vector steps made, and their time [s]."""
@@ -345,10 +349,15 @@ def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]
             with torch.inference_mode():
                 obs, rewards, dones, extras = functions["simulate"](functions["act"](obs).to(env.device))
                 obs = obs.to(device)
-                functions["store"](obs, rewards.to(device), dones.to(device), extras)
+                rewards, dones = rewards.to(device), dones.to(device)
+                functions["store"](obs, rewards, dones, extras)
+                runner.logger.process_env_step(rewards, dones, extras)
             steps += 1
             if steps % runner.cfg["num_steps_per_env"] == 0:
                 functions["learn"](obs)
+                if read_episodes is not None:
+                    read_episodes()
+                runner.logger.ep_extras.clear()
         if device != "cpu":
             torch.cuda.synchronize(device)
         return steps, time.perf_counter() - begin
@@ -403,22 +412,21 @@ def _simulate(env: VecEnv, alg: Any, obs: TensorDict, seconds: float, device: st
     """Step the environment with the policy's actions.
 
     Returns:
-        Vector steps made; the time [s] of the steps alone, or on a GPU, which is not to be waited for at each step,
-        with that of acting; and the last observations.
+        Vector steps made; the time [s] of the steps alone, each of which is waited for; and the last observations.
     """
-    elapsed, steps, begin = 0.0, 0, time.perf_counter()
+    elapsed, steps = 0.0, 0
     with torch.inference_mode():
         while elapsed < seconds:
             actions = alg.act(obs).to(env.device)
+            if device != "cpu":
+                torch.cuda.synchronize(device)
             start = time.perf_counter()
             obs, *_ = env.step(actions)
             obs = obs.to(device)
-            now = time.perf_counter()
-            elapsed = elapsed + now - start if device == "cpu" else now - begin
+            if device != "cpu":
+                torch.cuda.synchronize(device)
+            elapsed += time.perf_counter() - start
             steps += 1
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-        elapsed = time.perf_counter() - begin
     return steps, elapsed, obs
 
 

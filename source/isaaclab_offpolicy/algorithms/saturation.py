@@ -16,12 +16,12 @@ SATURATED = 0.98
 class SaturationMonitor:
     """Counts how often each joint's action is within 1 % of the range from a bound, without leaving the device.
 
-    A joint that is at the same bound in more than a share of the actions, for a number of transitions on end, gets one
-    warning, with bounds that would give it more room.
+    A joint that is at its bounds, lower and upper together, in more than a share of the actions, for a number of
+    transitions on end, gets one warning, with bounds that would give it more room.
 
     Args:
         joints: Number of joints A.
-        share: Share of the actions at one bound from which on a joint is watched.
+        share: Share of the actions at a bound from which on a joint is watched.
         transitions: Transitions after which a watched joint is reported.
         device: Device of the counts.
     """
@@ -32,8 +32,8 @@ class SaturationMonitor:
         self.share, self.transitions = share, transitions
         self._counts = torch.zeros(2, joints, device=device)
         self._samples = 0
-        self._watched = [[0] * joints, [0] * joints]
-        self._reported: set[tuple[int, int]] = set()
+        self._watched = [0] * joints
+        self._reported: set[int] = set()
 
     def add(self, unit_action: torch.Tensor, weight: int = 1) -> None:
         """Count actions.
@@ -60,30 +60,28 @@ class SaturationMonitor:
         """
         if not self._samples:
             return {}, []
-        shares = (self._counts / self._samples).tolist()
-        warnings = [
-            line
-            for side in (0, 1)
-            for joint in range(len(bounds.joint_names))
-            if (line := self._watch(side, joint, shares[side][joint], bounds)) is not None
-        ]
-        both = [low + high for low, high in zip(*shares, strict=True)]
+        shares: list[tuple[float, float]] = list(zip(*(self._counts / self._samples).tolist(), strict=True))
+        lines = [self._watch(joint, share, bounds) for joint, share in enumerate(shares)]
+        warnings = [line for line in lines if line is not None]
+        both = [low + high for low, high in shares]
         metrics = {"action_saturation": sum(both) / len(both)}
         metrics |= {f"saturation/{name}": share for name, share in zip(bounds.joint_names, both, strict=True)}
         self._counts.zero_()
         self._samples = 0
         return metrics, warnings
 
-    def _watch(self, side: int, joint: int, share: float, bounds: ActionBounds) -> str | None:
-        watched = self._watched[side]
-        watched[joint] = watched[joint] + self._samples if share > self.share else 0
-        if watched[joint] < self.transitions or (side, joint) in self._reported:
+    def _watch(self, joint: int, shares: tuple[float, float], bounds: ActionBounds) -> str | None:
+        both = sum(shares)
+        self._watched[joint] = self._watched[joint] + self._samples if both > self.share else 0
+        if self._watched[joint] < self.transitions or joint in self._reported:
             return None
-        self._reported.add((side, joint))
+        self._reported.add(joint)
         box = [bounds.low[joint], bounds.high[joint]]
-        wider = list(box)
-        wider[side] += (1.0 if side else -1.0) * 0.25 * (box[1] - box[0])
+        # of the two sides those that have a good part of it
+        tight = [side for side in (0, 1) if shares[side] > 0.25 * both]
+        wider = [box[side] + (2 * side - 1) * (side in tight) * 0.25 * (box[1] - box[0]) for side in (0, 1)]
+        where = "its bounds" if len(tight) == 2 else f"its {'upper' if tight[0] else 'lower'} bound"
         return (
-            f"joint '{bounds.joint_names[joint]}' is at its {'upper' if side else 'lower'} bound in {100 * share:.0f} %"
+            f"joint '{bounds.joint_names[joint]}' is at {where} in {100 * sum(shares[side] for side in tight):.0f} %"
             f" of the actions; [{box[0]:.3g}, {box[1]:.3g}] may be too narrow: try [{wider[0]:.3g}, {wider[1]:.3g}]"
         )

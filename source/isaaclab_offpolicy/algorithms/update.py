@@ -485,7 +485,7 @@ class CompiledUpdate(Update):
             states.append(state)
         key = id(optimizer)
         if key not in self._learning_rates:
-            self._learning_rates[key] = torch.tensor(0.0, device=states[0]["exp_avg"].device)
+            self._learning_rates[key] = torch.zeros((), device=states[0]["exp_avg"].device)
         return Moments(
             first=[state["exp_avg"] for state in states],
             second=[state["exp_avg_sq"] for state in states],

@@ -15,6 +15,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,10 +40,13 @@ MARK = "BENCHMARK "
 """Begins the line with which a measuring process reports."""
 
 LEARNERS = (
-    "eager", "fused", "fused:bfloat16", "compiled", "compiled:bfloat16", "cuda-graph", "cuda-graph:bfloat16", "sbx",
-    "sb3",
+    "eager", "fused", "fused:bfloat16", "compiled", "compiled:bfloat16", "cuda-graph", "cuda-graph:tf32",
+    "cuda-graph:bfloat16", "sbx", "sb3",
 )  # fmt: skip
 """Learners that can be measured: this package's gradient steps, and the SAC of the two libraries."""
+
+RATES = {"simulation": "steps_per_second", "training": "training_per_second"}
+"""What is plotted against the number of environments, by what is measured."""
 
 PARTS = {
     "actuators": ("action_manager.apply_action", "scene.write_data_to_sim"),
@@ -108,13 +112,19 @@ def parser() -> argparse.ArgumentParser:
         help="Repetitions of all measurements, one after the other, of which medians are reported, so that all meet"
         " the same drift of the machine's speed; default 1.",
     )  # fmt: skip
-    result.add_argument("--agents", nargs="+", default=["sac"], help="With --training: agents; default sac.")
-    result.add_argument("--override", nargs="+", default=[], help="With --training: overrides.")
+    result.add_argument(
+        "--agents", nargs="+", default=["sac"], metavar="AGENT[:OVERRIDES]",
+        help="With --training: agents, such as sac:agent.algorithm.overlap=true,agent.seed=2; default sac.",
+    )  # fmt: skip
+    result.add_argument("--override", nargs="+", default=[], help="With --training: overrides for all agents.")
     result.add_argument(
         "--actions", nargs="+", type=positive_int, default=[10_000_000], help="With --recording; default ten million."
     )
     learner = result.add_argument_group("with --learner")
-    learner.add_argument("--learners", nargs="+", default=["fused", "sbx"], help=f"Of {', '.join(LEARNERS)}.")
+    learner.add_argument(
+        "--learners", nargs="+",
+        help=f"Of {', '.join(LEARNERS)}; default fused sbx, on a GPU cuda-graph sbx.",
+    )  # fmt: skip
     learner.add_argument("--preset", choices=["sac", "sac-cpu"], default="sac", help="Hyperparameters; default sac.")
     learner.add_argument("--batch_size", nargs="+", type=positive_int, help="Batch sizes; default the preset's.")
     learner.add_argument("--width", nargs="+", type=float, default=[1.0], help="Factors on the networks' widths.")
@@ -123,9 +133,13 @@ def parser() -> argparse.ArgumentParser:
         "--num_actions", type=positive_int, default=12, help="Number of joints, with --recording as well; default 12."
     )
     learner.add_argument("--rows", type=positive_int, default=100, help="Vector steps in the replay; default 100.")
-    learner.add_argument("--plot", type=Path, help="PNG of the cost against what has several values.")
     learner.add_argument("--reference", type=Path, help="JSON of an earlier run; fail where ratios got worse.")
     learner.add_argument("--tolerance", type=float, default=0.15, help="What may be lost against it; default 0.15.")
+    result.add_argument(
+        "--plot", type=Path,
+        help="PNG: of learners the cost against what has several values, of simulation and training the steps per"
+        " second against --num_envs.",
+    )  # fmt: skip
     result.add_argument("--out", type=Path, help="JSON file with all numbers, versions and the machine.")
     result.add_argument("--in_process", help=argparse.SUPPRESS)
     return result
@@ -147,8 +161,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = check_device(args.device)
     make = {"learner": _learner_jobs, "recording": _recording_jobs}.get(args.what, _simulation_jobs)
     jobs, columns = make(args, device)
-    if args.what != "learner" and (args.plot or args.reference):
-        raise CliError("--plot and --reference are for --learner")
+    if args.what != "learner" and args.reference:
+        raise CliError("--reference is for --learner")
+    if args.plot and args.what != "learner" and args.what not in RATES:
+        raise CliError(f"--plot is for --learner and --{', --'.join(RATES)}")
     reference = _read_reference(args.reference) if args.reference else None
     names = {"learner": ["learner"], "recording": ["actions"]}.get(args.what, ["engine", "num_envs"])
     names += [name for name in jobs[0] if name not in names and len({str(job[name]) for job in jobs}) > 1]
@@ -218,12 +234,16 @@ def _line(
 def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Measurements with a simulation, and the columns of their table."""
     engines = args.engines or [default_engine(device)]
-    agents = args.agents if args.what == "training" else ["ppo"]
+    # a name, and what is overridden for it
+    agents = [
+        (name, [*args.override, *(item for item in own.split(",") if item)])
+        for name, _, own in (text.partition(":") for text in (args.agents if args.what == "training" else ["ppo"]))
+    ]
     for task in args.task:
-        for agent in agents:
+        for agent, overrides in agents:
             key = check_task_and_agent(task, agent)
             is_sb3(key)  # says what is missing
-            check_agent_overrides(task, key, args.override)
+            check_agent_overrides(task, key, overrides)
         for engine in engines:
             engine_overrides(task, device, [f"physics={engine}"])
     jobs = [
@@ -237,7 +257,7 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
             "simulate": "simulate", "act": "act", "store": "store", "learn": "learn", "updates/s": "updates_per_second",
             "memory [GiB]": "memory_gib",
         }  # fmt: skip
-        jobs = [{**job, "agent": agent, "overrides": args.override} for job in jobs for agent in agents]
+        jobs = [{**job, "agent": agent, "overrides": overrides} for job in jobs for agent, overrides in agents]
     elif args.what == "collection":
         is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
         columns = {
@@ -252,23 +272,27 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
 
 def _learner_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Measurements of learners, and the columns of their table."""
-    for name in args.learners:
+    cuda = device != "cpu"
+    learners = args.learners or ["cuda-graph" if cuda else "fused", "sbx"]
+    for name in learners:
         one_of("learner", name, LEARNERS)
         if name in ("sbx", "sb3"):
             is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
+        elif name.startswith("fused" if cuda else "cuda-graph"):
+            raise CliError(f"learner '{name}' is for {'the CPU' if cuda else 'a GPU'}, and not for {device}")
     jobs = [
         {"what": "learner", "learner": name, "preset": args.preset, "num_envs": num_envs, "batch_size": batch_size,
          "width": width, "obs_dim": obs_dim, "num_actions": args.num_actions, "rows": args.rows, "device": device,
          "seconds": args.seconds}
         for num_envs, batch_size, width, obs_dim, name in itertools.product(
-            args.num_envs, args.batch_size or [0], args.width, args.obs_dim, args.learners
+            args.num_envs, args.batch_size or [0], args.width, args.obs_dim, learners
         )
     ]  # fmt: skip
     columns = {
         "updates/s": "updates_per_second", "update [ms]": "update_ms", "products [ms]": "products_ms",
         "share": "share", "GFLOP/s": "gflops", "sample [ms]": "sample_ms", "critic [ms]": "critic_ms",
         "actor [ms]": "actor_ms", "act [ms]": "act_ms", "insert [GB/s]": "insert_gb_s", "gather [GB/s]": "gather_gb_s",
-        "copy [GB/s]": "copy_gb_s",
+        "copy [GB/s]": "copy_gb_s", "replay [B/row]": "bytes_per_transition", "memory [GiB]": "memory_gib",
     }  # fmt: skip
     return jobs, columns
 
@@ -419,7 +443,12 @@ def measure_training(
             }.items():
                 if f"agent.algorithm.{name}" not in given:
                     setattr(algorithm, name, value)
-        return benchmark.measure_training(create_runner(env, agent_cfg), seconds)
+        with tempfile.TemporaryDirectory() as folder:
+            runner = create_runner(env, agent_cfg, folder)
+            runner.logger.init_logging_writer()
+            result = benchmark.measure_training(runner, seconds)
+            runner.logger.stop_logging_writer()
+        return result
 
 
 def measure_recording(actions: int, num_actions: int, device: str) -> dict[str, float]:
@@ -552,31 +581,45 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {
 
 
 def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Plot each learner's time per gradient step against what takes several values among the rows.
+    """Plot each learner's time per gradient step, or the steps per second of simulations and trainings.
+
+    Learners are plotted against what takes several values among the rows, the others against the environments.
 
     Raises:
-        CliError: If nothing does, or the file cannot be written.
+        CliError: If nothing takes several values, or the file cannot be written.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogFormatter
 
-    swept = [name for name in SWEEPS if len({row.get(name) for row in rows}) > 1]
+    what = rows[0]["what"]
+    sweeps = SWEEPS if what == "learner" else {"num_envs": SWEEPS["num_envs"]}
+    swept = [name for name in sweeps if len({row.get(name) for row in rows}) > 1]
     if not swept:
-        raise CliError(f"--plot needs several values of one of {', '.join(SWEEPS)}")
+        raise CliError(f"--plot needs several values of {'one of ' * (len(sweeps) > 1)}{', '.join(sweeps)}")
     axis, *others = swept
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.subplots()
     lines: dict[str, list[Mapping[str, Any]]] = {}
+    if what == "learner":
+        value, floor, labels = "update_ms", "products_ms", ["learner"]
+        axes.set_ylabel("time per gradient step [ms]")
+    else:
+        value, floor = RATES[what], "simulation_per_second"
+        labels = [
+            name for name in ("task", "engine", "agent", "overrides") if len({str(row.get(name)) for row in rows}) > 1
+        ]
+        axes.set_ylabel("environment steps per second")
     for row in rows:
-        label = ", ".join([row["learner"], *(f"{name} {row[name]}" for name in others)])
-        lines.setdefault(label, []).append(row)
+        label = ", ".join([*(str(row[name]) for name in labels), *(f"{name} {row[name]}" for name in others)])
+        lines.setdefault(label or what, []).append(row)
     for label, line in lines.items():
-        axes.loglog(*zip(*sorted((row[axis], row["update_ms"]) for row in line), strict=True), marker="o", label=label)
-        products = sorted((row[axis], row["products_ms"]) for row in line if "share" in row)
-        if products:
-            axes.loglog(*zip(*products, strict=True), linestyle=":", color="gray", label=f"{label}: matrix products")
+        axes.loglog(*zip(*sorted((row[axis], row[value]) for row in line), strict=True), marker="o", label=label)
+        beside = sorted((row[axis], row[floor]) for row in line if floor in row)
+        if beside:
+            name = "matrix products" if what == "learner" else "simulation only"
+            axes.loglog(*zip(*beside, strict=True), linestyle=":", color="gray", label=f"{label}: {name}")
     values = sorted({row[axis] for row in rows})
-    axes.set(xlabel=SWEEPS[axis], ylabel="time per gradient step [ms]")
+    axes.set_xlabel(SWEEPS[axis])
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.set_xticks([], minor=True)
     axes.yaxis.set_major_formatter("{x:g}")

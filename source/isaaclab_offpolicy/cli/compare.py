@@ -263,14 +263,14 @@ def _train(
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
     command = train_command(task, item, seed, length)
-    run_logged("train", command, folder / "train.log", folder)
+    run_logged("train", [absolute(item) for item in command], folder / "train.log", folder)
     if interrupted.is_set():
         # a training ends well when it is interrupted, and would pass for one of the full length
         raise CliError("interrupted")
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
-    run_logged("evaluate", evaluate, folder / "evaluate.log", folder)
+    run_logged("evaluate", [absolute(item) for item in evaluate], folder / "evaluate.log", folder)
     result = json.loads(evaluation.read_text())
     checkpoint = Path(result["checkpoint"])
     result["checkpoint"] = checkpoint.name
@@ -283,6 +283,12 @@ def _train(
         writer.writeheader()
         writer.writerows(list(csv.DictReader(source)))
     return checkpoint
+
+
+def absolute(override: str) -> str:
+    """An override whose value is a file here, such as one with bounds, for a process that runs in another folder."""
+    name, given, value = override.partition("=")
+    return f"{name}={Path(value).resolve()}" if given and value and Path(value).is_file() else override
 
 
 def summarize(out: Path, length: Length, title: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .arguments import CliError, add_policy_arguments, check_policy_run, positive_int
+from .arguments import AGENTS, CliError, add_policy_arguments, check_policy_run, positive_int
 from .simulation import load_policy, running_task
 
 
@@ -28,8 +28,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--clip",
         metavar="BOUNDS",
-        help="Clip the actions to a box first: joint-limits, X, Xrad, NAME or FILE. Shows what a box would leave of a"
-        " policy that was trained without it.",
+        help="Clip the actions to a box first: percentile (those of sac), symmetric, joint-limits, X, Xrad, NAME or"
+        " FILE. Shows what a box would leave of a policy that was trained without it.",
     )
     result.add_argument("--out", type=Path, help="JSON file to write; default evaluation.json beside the checkpoint.")
     result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
@@ -90,6 +90,8 @@ def run(
     """
     import torch
 
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
     from isaaclab_offpolicy.action_bounds import BoundsError, action_bounds
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
 
@@ -98,8 +100,11 @@ def run(
         if clip is None:
             commanded = policy
         else:
+            # whatever agent is evaluated: the percentiles are the task's
+            sac: Any = load_cfg_from_registry(task, AGENTS["sac"])
+            percentiles = sac.algorithm.percentile_bounds, sac.algorithm.percentile_bounds_scale
             try:
-                bounds = action_bounds(env.unwrapped, clip)
+                bounds = action_bounds(env.unwrapped, clip, 1.0, *percentiles)
             except BoundsError as error:
                 raise CliError(str(error)) from None
             low, high = (torch.tensor(side, device=device) for side in (bounds.low, bounds.high))

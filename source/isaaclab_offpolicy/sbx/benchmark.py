@@ -26,10 +26,11 @@ from isaaclab_rl.sb3 import Sb3VecEnvWrapper
 import sbx
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
 from isaaclab_offpolicy.algorithms.benchmark import Stopwatch, median_time, memory_in_use
+from isaaclab_offpolicy.cli.arguments import CliError
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
 from .environment import make_vec_env
-from .models import build
+from .models import build, learns_elsewhere
 
 WARM_UP = 5
 """Vector steps before the clock starts."""
@@ -106,8 +107,13 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
         ``training_per_second``, environment steps over all environments, and ``updates_per_second``, gradient steps; of
         a second measurement, in which the simulation is waited for, its share ``simulate`` of the time, and
         ``simulation_per_second``, the steps of the simulation alone; ``kept``, the ratio of both rates; ``memory_gib``.
+
+    Raises:
+        CliError: If SBX would learn on another device than the simulation's.
     """
     device = str(env.unwrapped.device)
+    if cfg.library == "sbx" and (reason := learns_elsewhere(device)) is not None:
+        raise CliError(f"{reason}: this is no comparison")
     model: Any = build(cfg, make_vec_env(env, cfg), device)
 
     def learn(over: Callable[[], bool]) -> tuple[int, int, float]:

@@ -5,18 +5,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-
-from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
 
 from .vec_env import OffPolicyVecEnv
 
@@ -102,27 +98,11 @@ class StepReplayBuffer(NStepReplayBuffer):
         return super()._get_samples(batch_inds, env)
 
 
-COUNT_EVERY = 16
-"""Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
-
-
 class VectorCollection:
     """Mixin for off-policy algorithms of Stable-Baselines3 and SBX: first in the list of bases."""
 
     resume_learning_at: int = 0
     """Transitions before which nothing is learned, so that a resumed training fills its replay buffer first."""
-
-    _acted: int = 0
-    """Vector steps with the policy's actions since the last row of the log."""
-
-    @cached_property
-    def saturation(self) -> SaturationMonitor:
-        """How often each joint's action is at a bound."""
-        this: Any = self
-        return SaturationMonitor(this.action_space.shape[0])
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "saturation"]  # type: ignore[misc]
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Learn, unless the replay buffer is still filled again."""
@@ -165,12 +145,8 @@ class VectorCollection:
         for step in range(train_freq.frequency):
             if this.use_sde and this.sde_sample_freq > 0 and step % this.sde_sample_freq == 0:
                 this.actor.reset_noise(env.num_envs)
-            uniform = this.num_timesteps < learning_starts
+            uniform = this.num_timesteps < learning_starts  # for the callback, which counts the policy's actions
             actions, buffer_actions = this._sample_action(learning_starts, action_noise, env.num_envs)
-            if not uniform:
-                if self._acted % COUNT_EVERY == 0:
-                    self.saturation.add(torch.from_numpy(buffer_actions), COUNT_EVERY)
-                self._acted += 1
             new_obs, rewards, dones, infos = env.step(actions)
             this.num_timesteps += env.num_envs
             callback.update_locals(locals())

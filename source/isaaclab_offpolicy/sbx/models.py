@@ -210,12 +210,18 @@ def build(cfg: Sb3AgentCfg, env: VecEnv, device: str, tensorboard_log: str | Non
         ValueError: If an option cannot be used.
     """
     options = constructor_options(cfg, env.num_envs, device)
-    if cfg.library == "sbx" and device.startswith("cuda"):
-        import jax
-
-        if jax.default_backend() == "cpu":
-            print("[WARNING] JAX sees no GPU, so SBX learns on the CPU; install jax[cuda13] beside this package")
+    if cfg.library == "sbx" and learns_elsewhere(device):
+        print(f"[WARNING] {learns_elsewhere(device)}")
     return algorithm_class(cfg)("MlpPolicy", env, tensorboard_log=tensorboard_log, **options)  # type: ignore[arg-type]
+
+
+def learns_elsewhere(device: str) -> str | None:
+    """What is to be said where SBX cannot learn on a device, as JAX does not see it; None where it can."""
+    import jax
+
+    if not device.startswith("cuda") or jax.default_backend() != "cpu":
+        return None
+    return "JAX sees no GPU, so SBX learns on the CPU; install jax[cuda13] beside this package"
 
 
 def _same(saved: Any, value: Any) -> bool:

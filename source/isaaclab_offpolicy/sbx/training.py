@@ -19,19 +19,24 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms.sac import RESUME_VECTOR_STEPS
+from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
 from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, SB3_CHECKPOINT_PATTERN, CliError
 from isaaclab_offpolicy.cli.runner import MIN_EPISODES, Interruption, ProgressTable, write_provenance
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
-from .collection import StepReplayBuffer, VectorCollection, base_env
+from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
 from .models import build, constructor_options, load_for_training, read_checkpoint, save_checkpoint
 from .vec_env import NormalizedVecEnv
+
+COUNT_EVERY = 16
+"""Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
 
 
 class TrainingCallback(BaseCallback):
@@ -50,6 +55,8 @@ class TrainingCallback(BaseCallback):
         self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
         self._interruption = Interruption()
+        self._saturation: SaturationMonitor | None = None
+        self._acted = 0
 
     def _on_training_start(self) -> None:
         now, steps = time.perf_counter(), self.num_timesteps
@@ -70,6 +77,7 @@ class TrainingCallback(BaseCallback):
                 f"training stopped: an observation or reward is not finite after {steps} transitions;"
                 f" checkpoint from before it: {self.last_checkpoint or 'none yet'}"
             )
+        self._count_saturated()
         over = self.max_time is not None and now - self._start >= self.max_time
         if over or self._interruption.requested or steps - self._last_log >= self.cfg.log_interval:
             self._log(steps, now)
@@ -82,6 +90,19 @@ class TrainingCallback(BaseCallback):
         elif self._interruption.requested:
             print("[INFO] Interrupted; writing a checkpoint.")
         return not (over or self._interruption.requested)
+
+    def _count_saturated(self) -> None:
+        """Count the policy's actions that are at a bound; PPO's are clipped to it."""
+        if self.locals.get("uniform"):
+            return
+        space: Any = self.model.action_space
+        if self._saturation is None:
+            self._saturation = SaturationMonitor(space.shape[0])
+        if self._acted % COUNT_EVERY == 0:
+            actions = self.locals.get("clipped_actions", self.locals["actions"])
+            unit = 2.0 * (actions - space.low) / (space.high - space.low) - 1.0
+            self._saturation.add(torch.from_numpy(unit), COUNT_EVERY)
+        self._acted += 1
 
     def _on_rollout_start(self) -> None:
         if self.cfg.eval_interval and self.num_timesteps - self._last_eval >= self.cfg.eval_interval:
@@ -127,9 +148,9 @@ class TrainingCallback(BaseCallback):
     def _log(self, steps: int, now: float) -> None:
         episodes = self.model.ep_info_buffer or []
         saturation, warnings = {}, []
-        if isinstance(self.model, VectorCollection):
-            saturation, warnings = self.model.saturation.pop(base_env(self.training_env).bounds)
-            self.model._acted = 0  # so that each row has some
+        if self._saturation is not None:
+            saturation, warnings = self._saturation.pop(base_env(self.training_env).bounds)
+            self._acted = 0  # so that each row has some
         for line in warnings:
             print(f"[WARNING] {line}", file=sys.stderr)
         recorded = {key: value for key, value in self.logger.name_to_value.items() if key.startswith("train/")}
