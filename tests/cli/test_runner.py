@@ -122,10 +122,27 @@ def test_a_signal_ends_with_a_checkpoint(runner, tmp_path: Path, number: int) ->
                 ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), number))()
             return super().step(actions)
 
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    runner(env=Killed(32)).learn(100)
+    # the tests themselves may have been started in the background, where it is ignored
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        runner(env=Killed(32)).learn(100)
+        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert "model_2.pt" in checkpoints(tmp_path / "run") or "model_1.pt" in checkpoints(tmp_path / "run")
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_training_in_the_background_of_a_script_ignores_what_the_script_does() -> None:
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interruption = Interruption()
+    try:
+        interruption.listen()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not interruption.requested
+    finally:
+        interruption.close()
+        assert signal.signal(signal.SIGINT, previous) == signal.SIG_IGN
 
 
 def test_a_second_signal_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +155,7 @@ def test_a_second_signal_interrupts_at_once(monkeypatch: pytest.MonkeyPatch) -> 
             assert interruption.requested
         monkeypatch.setattr(Interruption, "GRACE", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1.0)
     finally:
         interruption.close()

@@ -112,12 +112,13 @@ class Interrupted(gym.Wrapper):
 
 def check_that_a_signal_ends_a_training(env: gym.Env, folder: Path) -> None:
     """With a checkpoint, and the signal's handler is the one from before."""
-    handler = signal.getsignal(signal.SIGINT)
+    # in the background of a script it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cfg = load_cfg_from_registry(TASK, "sb3_ppo_cfg_entry_point")
     cfg.net_arch = [32, 32]
     train(cfg, Interrupted(env), folder, max_iterations=1000)
     assert [path.name for path in folder.glob("model_*.zip")] == [f"model_{5 * NUM_ENVS}.zip"]
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> None:

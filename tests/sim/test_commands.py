@@ -224,7 +224,11 @@ def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path)
 def test_an_interrupted_comparison_keeps_no_short_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     command = [*script("compare"), "short=ppo:16", "--seeds", "1", "2", "--max_iterations", "100000", "--out", "out"]
-    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, start_new_session=True, stdin=subprocess.DEVNULL,
+        # what runs in the background of a script ignores it, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     try:
         deadline = time.monotonic() + 300.0
         while not list(tmp_path.glob("compare_*/logs/*/*/*/progress.csv")):

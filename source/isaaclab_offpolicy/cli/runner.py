@@ -79,9 +79,13 @@ class Interruption:
         self._previous: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """Take the signals; only the main thread may."""
+        """Take the signals, but for those that the process was started to ignore; only the main thread may."""
         self.requested = False
-        self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._previous = {
+            number: signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) != signal.SIG_IGN
+        }
 
     def close(self) -> None:
         """Give the signals back to whom they belonged."""
