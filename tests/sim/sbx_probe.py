@@ -95,7 +95,7 @@ def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
         *_, last = csv.DictReader(file)
     saturated = float(last["action_saturation"])
     assert 0.95 < saturated <= 1.0 if agent.endswith("ppo") else 0.0 < saturated < 0.9
-    assert int(last["env_steps"]) == model.num_timesteps
+    assert 0 < int(last["env_steps"]) <= model.num_timesteps
 
 
 class Interrupted(gym.Wrapper):

@@ -117,7 +117,7 @@ class ActionRecorder:
         Args:
             output: Picture to write; its suffix gives the format.
             bounds: The bounds.
-            limits: Limits of the joints [policy units]; drawn where they are within the picture, else written at its
+            limits: Soft limits of the joints [policy units]; drawn where they are within the picture, else written at its
                 edge.
             title: Title of the picture.
         """
@@ -153,7 +153,7 @@ class ActionRecorder:
                 )
                 axis.set_yticks([])
                 axis.tick_params(labelsize=7)
-        axes[-1][0].set_xlabel("action [policy units]; red: bounds, dotted: joint limits", fontsize=8)
+        axes[-1][0].set_xlabel("action [policy units]; red: bounds, dotted: soft joint limits", fontsize=8)
         if title:
             figure.suptitle(title, fontsize=10)
         Path(output).parent.mkdir(parents=True, exist_ok=True)
