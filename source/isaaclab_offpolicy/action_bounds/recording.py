@@ -117,8 +117,8 @@ class ActionRecorder:
         Args:
             output: Picture to write; its suffix gives the format.
             bounds: The bounds.
-            limits: Soft limits of the joints [policy units]; drawn where they are within the picture, else written at its
-                edge.
+            limits: Soft limits of the joints [policy units]; drawn where they are within the picture, else written at
+                its edge.
             title: Title of the picture.
         """
         from matplotlib.figure import Figure
