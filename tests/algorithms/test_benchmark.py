@@ -137,6 +137,7 @@ def test_ratios_are_of_the_same_sizes() -> None:
         (["--recording", "--plot", "plot.png"], "is for --learner and --simulation, --training"),
         (["--learner", "--learners", "cuda-graph", "--device", "cpu"], "'cuda-graph' is for a GPU, and not for cpu"),
         (["--training", "--agents", "sac", "ppo:agent.no_such=1"], "no_such"),
+        (["--training", "--plot", "plot.png"], "needs several values of num_envs"),
         (["--learner", "--out", "/dev/null/result.json"], "could not be written"),
         (["--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
     ],

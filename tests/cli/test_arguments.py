@@ -97,6 +97,23 @@ def test_bad_durations(text: str) -> None:
         arguments.duration(text)
 
 
+def test_overrides_that_stand_together() -> None:
+    text = "agent.seed=2,agent.actor.hidden_dims=[64,64],env.commands.base_velocity.ranges.lin_vel_x=(-1.0,1.0)"
+    first, second, third = arguments.separate_overrides(text)
+    assert (first, second) == ("agent.seed=2", "agent.actor.hidden_dims=[64,64]") and third.endswith("(-1.0,1.0)")
+    assert arguments.separate_overrides("") == []
+    item = compare.entry(f"name=sac:16:{text}")
+    assert item.overrides == (first, second, third)
+
+
+def test_files_are_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("")
+    assert compare.absolute("agent.action_bounds=mine.yaml") == f"agent.action_bounds={tmp_path / 'mine.yaml'}"
+    for other in ("agent.action_bounds=percentile", "--task", f"agent.x={'y' * 5000}"):
+        assert compare.absolute(other) == other
+
+
 def test_bounds_are_for_sac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "--bounds is for SAC" in message(train.main, ["--task", TASK, "--agent", "ppo", "--bounds", "2"])

@@ -23,6 +23,7 @@ from isaaclab.app import launch_simulation
 from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
+from isaaclab_offpolicy.cli.runner import Interruption
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 from isaaclab_offpolicy.sbx.benchmark import measure_training
 from isaaclab_offpolicy.sbx.environment import make_vec_env
@@ -103,10 +104,16 @@ class Interrupted(gym.Wrapper):
 
     steps = 0
 
+    def __init__(self, env: gym.Env, twice: bool = False) -> None:
+        super().__init__(env)
+        self.twice = twice
+
     def step(self, action):
         self.steps += 1
         if self.steps == 5:
             ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGINT))()
+            if self.twice:
+                os.kill(os.getpid(), signal.SIGINT)
         return super().step(action)
 
 
@@ -116,8 +123,12 @@ def check_that_a_signal_ends_a_training(env: gym.Env, folder: Path) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cfg = load_cfg_from_registry(TASK, "sb3_ppo_cfg_entry_point")
     cfg.net_arch = [32, 32]
-    train(cfg, Interrupted(env), folder, max_iterations=1000)
+    train(cfg, Interrupted(env), folder, max_iterations=1000)  # at the next step
     assert [path.name for path in folder.glob("model_*.zip")] == [f"model_{5 * NUM_ENVS}.zip"]
+    # a second one does not wait for the step's end
+    Interruption.GRACE = 0.0
+    train(cfg, Interrupted(env, twice=True), folder / "twice", max_iterations=1000)
+    assert [path.name for path in (folder / "twice").glob("model_*.zip")] == [f"model_{4 * NUM_ENVS}.zip"]
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 

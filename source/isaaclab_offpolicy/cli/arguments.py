@@ -92,6 +92,11 @@ def run_logged(command: str, arguments: Sequence[str], log: Path, cwd: Path | No
         raise CliError(f"{command} failed with status {code}: {' '.join(tail)} (log: {log})")
 
 
+def separate_overrides(text: str) -> list[str]:
+    """Overrides that stand together, ``a=1,b=[2,3]``: they are separated by the commas that a name follows."""
+    return re.split(r",(?=[\w.]+=)", text) if text else []
+
+
 def one_of(kind: str, name: str, choices: Iterable[str]) -> str:
     """Return the name, or raise a :class:`CliError` with the nearest ones."""
     choices = list(choices)

@@ -32,6 +32,7 @@ from .arguments import (
     is_sb3,
     one_of,
     positive_int,
+    separate_overrides,
 )
 from .runner import machine, package_versions
 from .simulation import collect_garbage_rarely
@@ -165,6 +166,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise CliError("--reference is for --learner")
     if args.plot and args.what != "learner" and args.what not in RATES:
         raise CliError(f"--plot is for --learner and --{', --'.join(RATES)}")
+    if args.plot:
+        _swept(jobs)
     reference = _read_reference(args.reference) if args.reference else None
     names = {"learner": ["learner"], "recording": ["actions"]}.get(args.what, ["engine", "num_envs"])
     names += [name for name in jobs[0] if name not in names and len({str(job[name]) for job in jobs}) > 1]
@@ -236,7 +239,7 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
     engines = args.engines or [default_engine(device)]
     # a name, and what is overridden for it
     agents = [
-        (name, [*args.override, *(item for item in own.split(",") if item)])
+        (name, [*args.override, *separate_overrides(own)])
         for name, _, own in (text.partition(":") for text in (args.agents if args.what == "training" else ["ppo"]))
     ]
     for task in args.task:
@@ -292,7 +295,7 @@ def _learner_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str,
         "updates/s": "updates_per_second", "update [ms]": "update_ms", "products [ms]": "products_ms",
         "share": "share", "GFLOP/s": "gflops", "sample [ms]": "sample_ms", "critic [ms]": "critic_ms",
         "actor [ms]": "actor_ms", "act [ms]": "act_ms", "insert [GB/s]": "insert_gb_s", "gather [GB/s]": "gather_gb_s",
-        "copy [GB/s]": "copy_gb_s", "replay [B/row]": "bytes_per_transition", "memory [GiB]": "memory_gib",
+        "copy [GB/s]": "copy_gb_s", "B/transition": "bytes_per_transition", "memory [GiB]": "memory_gib",
     }  # fmt: skip
     return jobs, columns
 
@@ -580,6 +583,19 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {
 """What a process of its own measures, by name."""
 
 
+def _swept(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What takes several values, and can be the axis of a plot.
+
+    Raises:
+        CliError: If nothing does.
+    """
+    sweeps = [name for name in SWEEPS if rows[0]["what"] == "learner" or name == "num_envs"]
+    swept = [name for name in sweeps if len({row.get(name) for row in rows}) > 1]
+    if not swept:
+        raise CliError(f"--plot needs several values of {'one of ' * (len(sweeps) > 1)}{', '.join(sweeps)}")
+    return swept
+
+
 def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Plot each learner's time per gradient step, or the steps per second of simulations and trainings.
 
@@ -592,11 +608,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.ticker import LogFormatter
 
     what = rows[0]["what"]
-    sweeps = SWEEPS if what == "learner" else {"num_envs": SWEEPS["num_envs"]}
-    swept = [name for name in sweeps if len({row.get(name) for row in rows}) > 1]
-    if not swept:
-        raise CliError(f"--plot needs several values of {'one of ' * (len(sweeps) > 1)}{', '.join(sweeps)}")
-    axis, *others = swept
+    axis, *others = _swept(rows)
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.subplots()
     lines: dict[str, list[Mapping[str, Any]]] = {}

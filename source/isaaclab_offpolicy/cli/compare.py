@@ -25,7 +25,7 @@ import numpy as np
 
 from isaaclab_offpolicy.evaluation import plot_progress, read_progress
 
-from .arguments import CliError, check_task_and_agent, duration, is_sb3, positive_int, run_logged
+from .arguments import CliError, check_task_and_agent, duration, is_sb3, positive_int, run_logged, separate_overrides
 from .runner import machine
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
@@ -67,7 +67,7 @@ def entry(text: str) -> Entry:
         raise argparse.ArgumentTypeError(f"'{text}' is not AGENT:NUM_ENVS, such as sac-cpu:256")
     if named and not re.fullmatch(r"[\w.±-]+", name):
         raise argparse.ArgumentTypeError(f"'{name}' cannot be the name of a file")
-    return Entry(agent, int(parts[0]), tuple(parts[1].split(",")) if len(parts) == 2 else (), name)
+    return Entry(agent, int(parts[0]), tuple(separate_overrides(parts[1])) if len(parts) == 2 else (), name)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -288,7 +288,7 @@ def _train(
 def absolute(override: str) -> str:
     """An override whose value is a file here, such as one with bounds, for a process that runs in another folder."""
     name, given, value = override.partition("=")
-    return f"{name}={Path(value).resolve()}" if given and value and Path(value).is_file() else override
+    return f"{name}={os.path.abspath(value)}" if given and os.path.isfile(value) else override
 
 
 def summarize(out: Path, length: Length, title: str) -> None:

@@ -88,6 +88,7 @@ def run(
     Raises:
         CliError: If these bounds cannot be found, or do not fit the task.
     """
+    import gymnasium as gym
     import torch
 
     from isaaclab_tasks.utils import load_cfg_from_registry
@@ -100,9 +101,11 @@ def run(
         if clip is None:
             commanded = policy
         else:
-            # whatever agent is evaluated: the percentiles are the task's
-            sac: Any = load_cfg_from_registry(task, AGENTS["sac"])
-            percentiles = sac.algorithm.percentile_bounds, sac.algorithm.percentile_bounds_scale
+            percentiles: tuple[Any, ...] = ()
+            if AGENTS["sac"] in (gym.spec(task).kwargs or {}):
+                # whatever agent is evaluated: the percentiles are the task's
+                sac: Any = load_cfg_from_registry(task, AGENTS["sac"])
+                percentiles = sac.algorithm.percentile_bounds, sac.algorithm.percentile_bounds_scale
             try:
                 bounds = action_bounds(env.unwrapped, clip, 1.0, *percentiles)
             except BoundsError as error:

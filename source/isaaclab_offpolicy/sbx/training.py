@@ -112,8 +112,11 @@ class TrainingCallback(BaseCallback):
                 self._keep_if_best(value, "evaluation")
 
     def _on_training_end(self) -> None:
-        self._interruption.close()
         self.save()
+
+    def close(self) -> None:
+        """Give the signals back, once everything is written."""
+        self._interruption.close()
 
     def save(self) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
@@ -347,13 +350,20 @@ def train(
         )
     write_provenance(run_dir, base_env(vec_env).bounds)
     callback = TrainingCallback(cfg, run_dir, max_time)
-    model.learn(
-        total,
-        callback=callback,
-        log_interval=None,  # type: ignore[arg-type]
-        reset_num_timesteps=checkpoint is None,
-        progress_bar=sys.stdout.isatty(),
-    )
+    try:
+        model.learn(
+            total,
+            callback=callback,
+            log_interval=None,  # type: ignore[arg-type]
+            reset_num_timesteps=checkpoint is None,
+            progress_bar=sys.stdout.isatty(),
+        )
+    except KeyboardInterrupt:
+        # the second one, amid a step or an update
+        print("[INFO] Interrupted; writing a checkpoint.")
+        callback.save()
+    finally:
+        callback.close()
     if callback.last_checkpoint is None:
         raise CliError("no checkpoint could be written")
     print(f"[INFO] Checkpoint: {callback.last_checkpoint}")
