@@ -14,6 +14,7 @@ from typing import Any
 
 from isaaclab_tasks.utils import load_cfg_from_registry
 
+from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, PERCENTILE
 from isaaclab_offpolicy.sbx.cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg, published_rough
 
 from .stock_tasks import BOUNDS, MEASURED_ON_FLAT
@@ -35,7 +36,8 @@ def sbx_agents(task: str) -> dict[str, Callable[[], Sb3AgentCfg]]:
         percentiles = sac.algorithm.percentile_bounds
         cfg.percentile_bounds = PUBLISHED.get(percentiles, percentiles)
         if isinstance(cfg, Sb3OffPolicyCfg):
-            cfg.action_bounds = sac.algorithm.action_bounds
+            # as published; fit_to_cpu takes the small box
+            cfg.action_bounds = PERCENTILE if percentiles else JOINT_LIMITS
         return cfg
 
     def off_policy(cfg: Any) -> Any:

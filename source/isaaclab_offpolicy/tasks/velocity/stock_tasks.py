@@ -55,7 +55,7 @@ def _agent_of(task: str, robot: str) -> Callable[[], SacRunnerCfg]:
     def sac_cfg() -> SacRunnerCfg:
         from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
 
-        from .rsl_rl_sac_cfg import FlatSACRunnerCfg, RoughSACRunnerCfg
+        from .rsl_rl_sac_cfg import ANYDRIVE_BOX, FlatSACRunnerCfg, RoughSACRunnerCfg
 
         env_cfg: Any = load_cfg_from_registry(task, "env_cfg_entry_point")
         ppo_cfg: Any = load_cfg_from_registry(task, "rsl_rl_cfg_entry_point")
@@ -68,6 +68,8 @@ def _agent_of(task: str, robot: str) -> Callable[[], SacRunnerCfg]:
         cfg.algorithm.percentile_bounds = bounds if rough else MEASURED_ON_FLAT.get(robot, bounds)
         if bounds is None:
             cfg.algorithm.action_bounds = JOINT_LIMITS
+        elif bounds == "anymal" and not rough:
+            cfg.algorithm.action_bounds = f"{ANYDRIVE_BOX:g}rad"
         return cfg
 
     return sac_cfg

@@ -19,6 +19,7 @@ class AnymalBFlatSACRunnerCfg(FlatSACRunnerCfg):
 
     def __post_init__(self):
         super().__post_init__()
+        self.algorithm.action_bounds = f"{ANYDRIVE_BOX:g}rad"
         self.algorithm.percentile_bounds = "anymal_b_flat"
 
 
