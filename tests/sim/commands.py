@@ -59,6 +59,7 @@ def stock_training() -> list[str]:
         *stock("train"), "--rl_library", "rsl_rl", "--task", "Isaac-Velocity-Flat-Unitree-A1-v0",
         "--agent", "rsl_rl_sac_cfg_entry_point", "--num_envs", "32", "--device", "cpu", "--max_iterations", "4",
         "agent.algorithm.buffer_size=10000", "agent.algorithm.n_steps=3", "agent.save_interval=2",
+        "agent.algorithm.action_bounds=percentile",
     ]  # fmt: skip
 
 
