@@ -90,7 +90,8 @@ class Interruption:
     def close(self) -> None:
         """Give the signals back to whom they belonged."""
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            if handler is not None:  # one that is not Python's cannot be set from here
+                signal.signal(number, handler)
         self._previous = {}
 
     def _note(self, signum: int, frame: Any) -> None:
