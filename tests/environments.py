@@ -14,6 +14,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 class LinearQuadraticEnv(VecEnv):
@@ -73,8 +74,9 @@ class LinearQuadraticEnv(VecEnv):
 class CountSynchronisations:
     """Counts reads of numbers from a device and numbers that are copied to one.
 
-    Reads are item(), bool(), nonzero() and the like, which dispatch an operator; and cpu(), tolist() and numpy(), which
-    on the CPU dispatch none, so that the methods themselves are looked for.
+    Reads are item(), bool(), nonzero(), indexing with a mask and the like, which dispatch an operator; and cpu(),
+    tolist() and numpy(), which on the CPU dispatch none, so that the methods themselves are looked for. Where some
+    tensors are on a device of their own (``"meta"``), all that travels between it and the host is counted.
     """
 
     def __init__(self) -> None:
@@ -100,11 +102,25 @@ class _Operators(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         aten = torch.ops.aten
-        if func.overloadpacket in (
-            aten._local_scalar_dense, aten.item, aten.nonzero, aten.masked_select, aten.lift_fresh
+        operator = func.overloadpacket
+        tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
+        # in inference mode bool() does not become item()
+        if operator in (aten._local_scalar_dense, aten.item, aten.is_nonzero) and tensors[0].is_meta:
+            self.count += 1
+            return 1  # there are no numbers; all is well
+        result = func(*args, **(kwargs or {}))
+        masks = operator in (aten.index, aten.index_put, aten.index_put_) and any(
+            index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1]
+        )
+        tensors += [value for value in tree_leaves(result) if isinstance(value, torch.Tensor)]
+        travels = len({tensor.device for tensor in tensors}) > 1
+        if masks or travels or operator in (
+            aten._local_scalar_dense, aten.item, aten.is_nonzero, aten.nonzero, aten.masked_select, aten.lift_fresh,
+            aten.equal, aten.allclose, aten._unique2, aten.unique_dim, aten.unique_consecutive, aten.argwhere,
+            aten.repeat_interleave,
         ):  # fmt: skip
             self.count += 1
-        return func(*args, **(kwargs or {}))
+        return result
 
 
 class _Methods(TorchFunctionMode):

@@ -14,7 +14,7 @@ from tensordict import TensorDict
 
 from environments import CountSynchronisations, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
-from isaaclab_offpolicy.algorithms import NonFiniteError
+from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
 from isaaclab_offpolicy.algorithms.update import ActorBatch
 
 
@@ -512,6 +512,35 @@ def test_one_look_at_the_device_per_vector_step(make_sac, monkeypatch: pytest.Mo
     with CountSynchronisations() as counter:
         sac.update()
     assert counter.count == 3, "once per row of the log: losses, saturation and temperature"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_steps": 3, "replay_storage": "uint8", "max_grad_norm": 1.0, "schedule": "linear", "noise_scale": (0.5, 2)},
+        {"replay_storage": "float16", "ent_coef": 0.1, "actor_learning_starts": 200, "q_aggregation": "mean"},
+    ],
+)
+def test_nothing_else_travels_between_host_and_device(train_cfg, monkeypatch, options: dict) -> None:
+    """With tensors on a device of their own, though one without numbers: what goes there or comes from it shows."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    env = LinearQuadraticEnv(16, max_episode_length=7, device="meta")
+    cfg = train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, update="compiled", **options)
+    sac = SAC.construct_algorithm(env.get_observations(), env, cfg, "meta")
+    counts = []
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(30):
+            with CountSynchronisations() as acting:
+                actions = sac.act(obs)
+            with CountSynchronisations():  # answers what the environment asks
+                obs, rewards, dones, extras = env.step(actions)
+            with CountSynchronisations() as learning:
+                sac.process_env_step(obs, rewards, dones, extras)
+            counts.append((acting.count, learning.count))
+    assert sac.num_updates > 40 and all(p.is_meta for p in sac.critic_parameters)
+    assert counts[1:] == [(0, 1)] * 29, "acting none; storing and learning one"
 
 
 def test_a_timeout_without_its_last_observation_is_an_error(make_sac) -> None:

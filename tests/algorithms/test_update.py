@@ -112,7 +112,7 @@ def test_fast_updates_equal_plain_ones(make_sac, train_cfg, update: str, model: 
     run(10, seed=2, learning_rate=1e-4)
     compare()
     if update == "compiled":
-        assert counters["stats"]["unique_graphs"] == 2, "one program for the critics and one for the actor, once"
+        assert counters["stats"]["unique_graphs"] == 3, "the actor's part, the critics and the actor, once each"
 
 
 def test_without_a_compiler_gradient_steps_run_plainly(

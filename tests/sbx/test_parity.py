@@ -237,8 +237,8 @@ def test_q_targets_equal_those_of_sbx(train_cfg, n_steps: int) -> None:
     factor = tensor(discounts * (1.0 - dones))
     batch = CriticBatch(ours[0], ours[1], ours[3], factor, weight, ours[2], ours[2], noise)
     with torch.no_grad():
-        output = sac.actor.mlp(ours[2])
-        target = sac.updater.target(batch, output, sac.critic_target, sac.entropy_coef())
+        next_action, reward = sac.updater.next_action(batch, sac.actor.mlp(ours[2]), sac.entropy_coef())
+        target = sac.updater.target(reward, factor, sac.critic_target(ours[2], next_action))
     # as in sbx.SAC.update_critic, with its own networks
     dist = model.policy.actor_state.apply_fn(model.policy.actor_state.params, next_obs)
     after = dist.sample(seed=jax.random.split(model.key, 4)[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,6 +32,10 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 
 UPDATES = ("auto", "eager", "fused", "compiled", "cuda-graph")
 """Ways to compute a gradient step; see :func:`make_update`."""
+
+GPU_OPTIONS: Mapping[str, Any] = {"combo_kernels": True, "loop_ordering_after_fusion": False}
+"""Options of torch's compiler on a GPU: kernels that do not wait for one another are joined; and loops are not put into
+another order, which fails in torch 2.11 where lists of tensors meet sums (pytorch issue 176591)."""
 
 CAPTURE_AFTER = 2
 """Runs of a program before it is captured as a CUDA graph."""
@@ -71,6 +75,25 @@ class CriticBatch(NamedTuple):
     """Standard normal noise of the next action, shape [B, A]."""
 
 
+class CriticInputs(NamedTuple):
+    """What is left of a :class:`CriticBatch` for the critics when the actor has had its part in it."""
+
+    obs_action: torch.Tensor
+    """What the critics saw and the unit actions, side by side, shape [B, D + A]."""
+
+    reward: torch.Tensor
+    """Discounted rewards of the n steps, and what the entropy afterwards is worth, shape [B]."""
+
+    discount: torch.Tensor
+    """Factor on the value afterwards, shape [B]."""
+
+    weight: torch.Tensor
+    """Weight in the loss, shape [B]."""
+
+    next_obs_action: torch.Tensor
+    """What the critics saw afterwards and the unit actions that the actor takes there, shape [B, D + A]."""
+
+
 class ActorBatch(NamedTuple):
     """Observations for one gradient step of actor and temperature, normalised."""
 
@@ -103,6 +126,14 @@ class Batches(NamedTuple):
     def of_actor(self, i: int) -> ActorBatch:
         """The actor's i-th batch."""
         return ActorBatch(*(tensor[i] for tensor in self.actor))
+
+    def stretches(self) -> Iterator[range]:
+        """The critics' gradient steps in stretches in which the actor is the same."""
+        start = 0
+        for last in (*self.turns, len(self.critic.reward) - 1):
+            if start <= last:
+                yield range(start, last + 1)
+            start = last + 1
 
 
 Metrics = tuple[tuple[str, ...], torch.Tensor]
@@ -189,7 +220,8 @@ class Update:
         """
         with self.cast():
             with torch.no_grad():
-                target = self.target(batch, self.actor(batch.actor_next_obs), self.critic_target, self.entropy_coef())
+                next_action, reward = self.next_action(batch, self.actor(batch.actor_next_obs), self.entropy_coef())
+                target = self.target(reward, batch.discount, self.critic_target(batch.next_obs, next_action))
             loss, metrics = self.critic_loss(self.critic(batch.obs, batch.action), target, batch.weight)
         self._step(self.critic_optimizer, self._critic_parameters, loss)
         with torch.no_grad():
@@ -240,29 +272,28 @@ class Update:
 
     def cast(self) -> AbstractContextManager[Any]:
         """Precision of the matrix products."""
-        return torch.autocast(self._device_type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        return torch.autocast(self._device_type, torch.bfloat16) if self.precision == "bfloat16" else nullcontext()
 
-    def target(
-        self,
-        batch: CriticBatch,
-        actor_output: torch.Tensor,
-        critic_target: Callable[..., torch.Tensor],
-        alpha: torch.Tensor,
-    ) -> torch.Tensor:
-        """What the critics are to predict, shape [B]: the rewards, and the soft value of what comes after."""
+    def next_action(
+        self, batch: CriticBatch, actor_output: torch.Tensor, alpha: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Unit actions afterwards [..., B, A], and the rewards with what these actions' entropy is worth [..., B]."""
         action, log_prob = self.distribution.rsample_unit(actor_output.float(), batch.noise)
-        next_q = self._aggregate(critic_target(batch.next_obs, action).float())
-        return batch.reward + batch.discount * (next_q - alpha * log_prob)
+        return action, batch.reward - batch.discount * alpha * log_prob
+
+    def target(self, reward: torch.Tensor, discount: torch.Tensor, next_q: torch.Tensor) -> torch.Tensor:
+        """What the critics are to predict, shape [B]; of rewards as :meth:`next_action` gives, and values [C, B]."""
+        return reward + discount * self._aggregate(next_q.float())
 
     @staticmethod
     def critic_loss(q: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of the critics' losses, and metrics; shapes of the arguments [C, B], [B], [B]."""
         q = q.float()
         td_error = q - target
-        losses = 0.5 * (weight * td_error.square()).mean(dim=-1)
-        loss = losses.sum()
-        metrics = torch.stack([losses[0], losses[-1], loss, q.mean(), td_error.abs().mean()])
-        return loss, metrics.detach()
+        losses = 0.5 * (weight * td_error.square())
+        # one mean of them all: a compiler makes one pass of it
+        metrics = torch.stack([losses[0], losses[-1], losses.sum(dim=0), q.mean(dim=0), td_error.abs().mean(dim=0)])
+        return losses.mean(dim=-1).sum(), metrics.detach().mean(dim=-1)
 
     def actor_loss(
         self,
@@ -304,8 +335,10 @@ class Update:
 class CompiledUpdate(Update):
     """The same gradient steps as one compiled program each: forward, backward, AdamW and targets.
 
-    Elementwise work is fused into few passes over memory, nothing waits for Python between two matrix products, and
-    the optimizers' state stays where torch's own optimizers keep it, so that checkpoints are the same.
+    What the actor and the temperature have to do with the critics' targets is computed by a program of its own, for all
+    gradient steps between two of the actor's at once: neither changes in between. Elementwise work is fused into few
+    passes over memory, nothing waits for Python between two matrix products, and the optimizers' state stays where
+    torch's own optimizers keep it, so that checkpoints are the same.
 
     Args:
         *args: As for :class:`Update`.
@@ -317,7 +350,10 @@ class CompiledUpdate(Update):
     def __init__(self, *args: Any, after: int = 0, fall_back: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plain_steps, self._fall_back, self.compiles = after, fall_back, True
-        compile_ = partial(torch.compile, fullgraph=True, dynamic=False)
+        # its number of rows is that of the gradient steps between two of the actor's
+        options = dict(GPU_OPTIONS) if self._device_type == "cuda" else None
+        self._inputs_program = torch.compile(self._inputs, fullgraph=True, options=options)
+        compile_ = partial(torch.compile, fullgraph=True, dynamic=False, options=options)
         if self.world_size == 1:
             self._critic_program, self._actor_program = compile_(self._critic), compile_(self._actor)
         else:
@@ -340,19 +376,54 @@ class CompiledUpdate(Update):
 
     @property
     def prepared(self) -> bool:
-        """As :attr:`Update.prepared`: both programs have run, and CUDA graphs have been captured."""
-        return not self.compiles or min(self._runs[CriticBatch], self._runs[ActorBatch]) > CAPTURE_AFTER
+        """As :attr:`Update.prepared`: all programs have run, and CUDA graphs have been captured."""
+        return not self.compiles or min(self._runs[CriticInputs], self._runs[ActorBatch]) > CAPTURE_AFTER
 
     def forget(self) -> None:
         """As :meth:`Update.forget`."""
         self._runs.clear()
 
     @torch.no_grad()
+    def learn(self, batches: Batches) -> Iterator[Metrics]:
+        """As :meth:`Update.learn`."""
+        for stretch in batches.stretches():
+            inputs = self._prepare(CriticBatch(*(tensor[stretch.start : stretch.stop] for tensor in batches.critic)))
+            for i in stretch:
+                yield CRITIC_METRICS, self._critic_step(batches.of_critic(i), inputs, i - stretch.start)
+            if stretch[-1] in batches.turns:
+                yield ACTOR_METRICS, self.actor_step(batches.of_actor(batches.turns.index(stretch[-1])))
+
+    @torch.no_grad()
     def critic_step(self, batch: CriticBatch) -> torch.Tensor:
         """As :meth:`Update.critic_step`."""
-        self._plain_steps -= 1
-        arguments = (self._weights, self._moments(self.critic_optimizer), batch)
-        return self._run(self._critic_program, arguments, super().critic_step, batch)
+        return self._critic_step(batch, self._prepare(CriticBatch(*(tensor.unsqueeze(0) for tensor in batch))), 0)
+
+    def _prepare(self, batch: CriticBatch) -> CriticInputs | None:
+        """The actor's part in several gradient steps, shapes [S, B, ...]; None where nothing is compiled."""
+        rows = CriticBatch(*(tensor.flatten(0, 1) for tensor in batch))
+        if self._is_compiled:
+            for tensor in rows:
+                torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        inputs = self._run(self._inputs_program, (self._weights, rows), lambda _: None, rows)
+        if inputs is None:
+            return None
+        return CriticInputs(*(tensor.unflatten(0, batch.reward.shape) for tensor in inputs))
+
+    def _critic_step(self, batch: CriticBatch, inputs: CriticInputs | None, i: int) -> torch.Tensor:
+        """A gradient step of the critics, of the i-th of several inputs if there are any."""
+        plain = super().critic_step
+        if inputs is None:
+            self._plain_steps -= 1
+            with torch.enable_grad():
+                return plain(batch)
+        of_step = CriticInputs(*(tensor[i] for tensor in inputs))
+        arguments = (self._weights, self._moments(self.critic_optimizer), of_step)
+        return self._run(self._critic_program, arguments, lambda _: plain(batch), of_step)
+
+    @property
+    def _is_compiled(self) -> bool:
+        """Whether it is time for programs, and they could be compiled so far."""
+        return self.compiles and self._plain_steps <= 0
 
     @torch.no_grad()
     def actor_step(self, batch: ActorBatch) -> torch.Tensor:
@@ -361,11 +432,9 @@ class CompiledUpdate(Update):
         arguments = (self._weights, self._moments(self.actor_optimizer), coef_moments, batch)
         return self._run(self._actor_program, arguments, super().actor_step, batch)
 
-    def _run(
-        self, program: Callable[..., torch.Tensor], arguments: tuple, plain: Callable[..., torch.Tensor], batch: Any
-    ) -> torch.Tensor:
+    def _run(self, program: Callable[..., Any], arguments: tuple, plain: Callable[..., Any], batch: Any) -> Any:
         """Run a program, or its plain form where it is not compiled. A program that fails to compile has not run."""
-        if self._plain_steps < 0 and self.compiles:
+        if self._is_compiled:
             try:
                 result = program(*arguments)
                 self._runs[type(batch)] += 1
@@ -379,7 +448,20 @@ class CompiledUpdate(Update):
         with torch.enable_grad():
             return plain(batch)
 
-    def _critic(self, weights: Weights, moments: Moments, batch: CriticBatch) -> torch.Tensor:
+    def _inputs(self, weights: Weights, batch: CriticBatch) -> CriticInputs:
+        """The actor's part in gradient steps of the critics, out of nothing but its arguments."""
+        with self.cast():
+            actor_output = _call(self.actor, weights["actor"])(batch.actor_next_obs)
+        next_action, reward = self.next_action(batch, actor_output, _call(self.entropy_coef, weights["coef"])())
+        return CriticInputs(
+            obs_action=torch.cat((batch.obs, batch.action), dim=-1),
+            reward=reward,
+            discount=batch.discount,
+            weight=batch.weight,
+            next_obs_action=torch.cat((batch.next_obs, next_action), dim=-1),
+        )
+
+    def _critic(self, weights: Weights, moments: Moments, batch: CriticInputs) -> torch.Tensor:
         """A gradient step of the critics, out of nothing but its arguments."""
         gradients, metrics = self._critic_gradients(weights, batch)
         if self.world_size > 1:
@@ -387,14 +469,14 @@ class CompiledUpdate(Update):
         self._critic_apply(weights, moments, gradients)
         return metrics
 
-    def _critic_gradients(self, weights: Weights, batch: CriticBatch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    def _critic_gradients(self, weights: Weights, batch: CriticInputs) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         with self.cast():
-            actor_output = _call(self.actor, weights["actor"])(batch.actor_next_obs)
-            alpha = _call(self.entropy_coef, weights["coef"])()
-            target = self.target(batch, actor_output, _call(self.critic, weights["target"]), alpha)
+            target = self.target(
+                batch.reward, batch.discount, _call(self.critic, weights["target"])(batch.next_obs_action)
+            )
 
             def loss_of(critic: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-                return self.critic_loss(_call(self.critic, critic)(batch.obs, batch.action), target, batch.weight)
+                return self.critic_loss(_call(self.critic, critic)(batch.obs_action), target, batch.weight)
 
             gradients, (_, metrics) = grad_and_value(loss_of, has_aux=True)(weights["critic"])
         return gradients, metrics
@@ -544,7 +626,7 @@ class CudaGraphUpdate(CompiledUpdate):
 
     def _graph_of(self, batches: Batches) -> _Graph | None:
         """The graph of a round of this kind, captured if it is time; None where its steps are launched one by one."""
-        ready = self._plain_steps < 0 and self.compiles and self._captures and super().prepared
+        ready = self._is_compiled and self._captures and super().prepared
         if not ready:
             return None
         inputs = (*batches.critic, *batches.actor)
@@ -582,17 +664,19 @@ class CudaGraphUpdate(CompiledUpdate):
         count = len(CriticBatch._fields)
         batches = Batches(CriticBatch(*tensors[:count]), ActorBatch(*tensors[count:]), turns)
         critic_metrics, actor_metrics = [], [torch.empty(0, len(ACTOR_METRICS), device=tensors[0].device)]
-        for i in range(len(batches.critic.reward)):
-            critic_metrics.append(self._critic_program(weights, of_critics, batches.of_critic(i)))
-            if i in turns:
-                batch = batches.of_actor(turns.index(i))
+        for stretch in batches.stretches():
+            rows = (tensor[stretch.start : stretch.stop].flatten(0, 1) for tensor in batches.critic)
+            inputs = self._inputs_program(weights, CriticBatch(*rows))
+            steps = zip(*(tensor.chunk(len(stretch)) for tensor in inputs), strict=True)
+            critic_metrics += [self._critic_program(weights, of_critics, CriticInputs(*step)) for step in steps]
+            if stretch[-1] in turns:
+                batch = batches.of_actor(turns.index(stretch[-1]))
                 actor_metrics.append(self._actor_program(weights, of_actor, of_coef, batch).unsqueeze(0))
         return torch.stack(critic_metrics), torch.cat(actor_metrics)
 
-    def _run(
-        self, program: Callable[..., torch.Tensor], arguments: tuple, plain: Callable[..., torch.Tensor], batch: Any
-    ) -> torch.Tensor:
-        if self._plain_steps >= 0 or not self.compiles or not self._captures:
+    def _run(self, program: Callable[..., Any], arguments: tuple, plain: Callable[..., Any], batch: Any) -> Any:
+        # the actor's part comes with as many rows as there are gradient steps between two of its own
+        if not self._is_compiled or not self._captures or isinstance(batch, CriticBatch):
             return super()._run(program, arguments, plain, batch)
         # a checkpoint brings other tensors for the optimizers' state, which need a graph of their own
         key = (type(batch), batch[0].shape, arguments[1].first[0].data_ptr())
