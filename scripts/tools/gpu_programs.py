@@ -51,6 +51,7 @@ from torch._inductor.runtime import triton_helpers
 from torch._inductor.runtime.triton_heuristics import CachingAutotuner, GridExpr
 from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from triton.backends.compiler import GPUTarget
 from triton.runtime.interpreter import TensorHandle
 
@@ -297,6 +298,17 @@ class Kernel:
         function.run(*args, grid=size, warmup=False, **blocks)
 
 
+class Operators(TorchDispatchMode):
+    """Counts operators that do something, each of which is a kernel or more on a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """As torch calls it."""
+        self.count += not func.is_view and not func.overloadpacket.__name__.startswith("empty")
+        return func(*args, **(kwargs or {}))
+
+
 def elementwise(function: Callable[..., np.ndarray]) -> Callable[..., Any]:
     """A function of CUDA's mathematical library for Triton's interpreter."""
 
@@ -326,7 +338,7 @@ def learners(args: argparse.Namespace, compiler: Compiler) -> tuple[SAC, SAC, Ba
         cfg.algorithm.update = update
         cfg.algorithm.tau = 0.05  # so that the targets move visibly
         cfg.algorithm.precision = args.precision if update == "compiled" else "float32"
-        cfg.algorithm.batch_size = args.batch_size
+        cfg.algorithm.batch_size, cfg.algorithm.n_steps = args.batch_size, args.n_steps
         cfg.algorithm.policy_delay = args.steps or 1
         options = to_dict(handle_deprecated_rsl_rl_cfg(cfg, "5.5.1")) | {"multi_gpu": None}
         torch_compile = torch.compile
@@ -356,6 +368,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=512, help="transitions per gradient step (%(default)s)")
     parser.add_argument("--obs_dim", type=int, default=48, help="number of observations (%(default)s)")
     parser.add_argument("--num_actions", type=int, default=12, help="number of joints (%(default)s)")
+    parser.add_argument("--n_steps", type=int, default=1, help="steps of the returns (%(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="precision (%(default)s)")
     parser.add_argument("--steps", type=int, help="run that many gradient steps, and compare them with plain ones")
     parser.add_argument("--machine-code", action="store_true", help="compile all kernels to machine code")
@@ -369,6 +382,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         compiler = Compiler(bool(args.steps), args.machine_code, Path(folder))
         plain, fast, batches = learners(args, compiler)
         start = weights_of(plain)
+        with Operators() as of_drawing:
+            plain._batches(8)
         metrics = [torch.cat([values.clone() for _, values in sac.updater.learn(batches)]) for sac in (plain, fast)]
     report: dict[str, Any] = {}
     for name, program in zip(PROGRAMS, compiler.programs, strict=True):
@@ -376,6 +391,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name:<12} {len(program.launches):3d} kernels, {program.products} of them matrix products")
         if args.list:
             print("\n".join(f"    {launch}" for launch in program.launches))
+    print(f"{'drawing':<12} {of_drawing.count:3d} operators, for a round of gradient steps, not compiled")
+    report["drawing"] = {"operators": of_drawing.count}
     if args.machine_code:
         forms = sum(len(kernel.tuner.compile_results) for program in compiler.programs for kernel in program.kernels)
         kernels = sum(len(program.kernels) for program in compiler.programs)
