@@ -221,11 +221,14 @@ def test_compare_writes_curves_and_a_summary_and_repeats_nothing(tmp_path: Path)
     assert [curve.stat().st_mtime_ns for curve in curves] == written
 
 
-def test_an_interrupted_comparison_keeps_no_short_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", ["as a terminal does", "as kill does"])
+def test_an_interrupted_comparison_keeps_no_short_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     command = [*script("compare"), "short=ppo:16", "--seeds", "1", "2", "--max_iterations", "100000", "--out", "out"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, start_new_session=True, stdin=subprocess.DEVNULL,
+        command, cwd=tmp_path, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         # what runs in the background of a script ignores it, and so would what it starts
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
@@ -234,9 +237,14 @@ def test_an_interrupted_comparison_keeps_no_short_training(tmp_path: Path, monke
         while not list(tmp_path.glob("compare_*/logs/*/*/*/progress.csv")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
-        # as a terminal does: to all processes of the command
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(120.0) != 0
+        if how == "as a terminal does":
+            os.killpg(process.pid, signal.SIGINT)  # all processes of the command
+        else:
+            process.terminate()
+        _, error = process.communicate(timeout=120.0)
+        assert process.returncode == 1 and error.splitlines()[-1].endswith("the same command goes on from them")
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)  # no training is left behind
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

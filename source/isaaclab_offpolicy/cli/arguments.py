@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
+from threading import Event
 from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
@@ -67,7 +68,9 @@ def add_policy_arguments(parser: argparse.ArgumentParser, agent: str = "sac") ->
     parser.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
 
 
-def run_logged(command: str, arguments: Sequence[str], log: Path, cwd: Path | None = None) -> None:
+def run_logged(
+    command: str, arguments: Sequence[str], log: Path, cwd: Path | None = None, stop: Event | None = None
+) -> None:
     """Run one of the commands in a process of its own.
 
     Args:
@@ -75,18 +78,28 @@ def run_logged(command: str, arguments: Sequence[str], log: Path, cwd: Path | No
         arguments: Its command line.
         log: File that takes its output.
         cwd: Folder to run it in.
+        stop: Ends it when it is set, by a termination signal.
 
     Raises:
         CliError: If it fails, with the last line it printed.
     """
     with log.open("w") as file:
-        code = subprocess.call(
+        process = subprocess.Popen(
             [sys.executable, "-m", f"isaaclab_offpolicy.cli.{command}", *arguments],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
+        try:
+            while stop is not None and process.poll() is None:
+                if stop.wait(0.5):
+                    process.terminate()
+                    break
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
     if code:
         tail = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
         raise CliError(f"{command} failed with status {code}: {' '.join(tail)} (log: {log})")

@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -116,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises:
         CliError: If a training or an evaluation fails, two agents have one name, trainings side by side would be
-            ended by the clock, or a result that is there was made with another command.
+            ended by the clock, a result that is there was made with another command, or a signal came.
     """
     args = parser().parse_args(argv)
     if args.jobs > 1 and args.max_iterations is None:
@@ -160,14 +161,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             failed.set()
             raise
 
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # no training is left behind
     with workers(args.jobs) as pool:
         trainings = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
         try:
             for training in trainings:
                 training.result()
         except KeyboardInterrupt:
-            interrupted.set()
-            raise
+            interrupted.set()  # which ends the trainings under way
+            raise CliError("interrupted; results that are there stay, the same command goes on from them") from None
     (args.out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or sys.argv[1:])]) + "\n")
     for task, out in folders.items():
         summarize(out, length, task)
@@ -263,14 +266,14 @@ def _train(
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
     which = ["--task", task, "--agent", item.agent]
     command = train_command(task, item, seed, length)
-    run_logged("train", [absolute(item) for item in command], folder / "train.log", folder)
+    run_logged("train", [absolute(item) for item in command], folder / "train.log", folder, interrupted)
     if interrupted.is_set():
         # a training ends well when it is interrupted, and would pass for one of the full length
         raise CliError("interrupted")
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
-    run_logged("evaluate", [absolute(item) for item in evaluate], folder / "evaluate.log", folder)
+    run_logged("evaluate", [absolute(item) for item in evaluate], folder / "evaluate.log", folder, interrupted)
     result = json.loads(evaluation.read_text())
     checkpoint = Path(result["checkpoint"])
     result["checkpoint"] = checkpoint.name
