@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import SAC, QEnsemble, fused
@@ -20,6 +21,7 @@ from isaaclab_offpolicy.algorithms.update import (
     CRITIC_METRICS,
     ActorBatch,
     Batches,
+    CompiledUpdate,
     CriticBatch,
     CudaGraphUpdate,
     Update,
@@ -50,7 +52,8 @@ def batches(steps: int, seed: int = 1) -> list[tuple[CriticBatch, ActorBatch]]:
         critic = CriticBatch(
             obs, normal(BATCH, 1).tanh(), normal(BATCH), 0.9 * weight, weight, next_obs, next_obs, normal(BATCH, 1)
         )
-        result.append((critic, ActorBatch(obs, obs, normal(BATCH, 1))))
+        # tensors of their own, as parts of a round are
+        result.append((critic, ActorBatch(obs, obs.clone(), normal(BATCH, 1))))
     return result
 
 
@@ -110,6 +113,10 @@ def test_fast_updates_equal_plain_ones(make_sac, train_cfg, update: str, model: 
     for sac in (plain, compiled):
         sac.load(copy.deepcopy({**start, "num_updates": 0}), None, strict=True)
     run(10, seed=2, learning_rate=1e-4)
+    compare()
+    for batches_ in rounds([(3, (2,)), (1, ()), (5, (0,)), (8, ())]):
+        for sac in (plain, compiled):
+            list(sac.updater.learn(batches_))
     compare()
     if update == "compiled":
         assert counters["stats"]["unique_graphs"] == 3, "the actor's part, the critics and the actor, once each"
@@ -385,6 +392,33 @@ def test_without_a_capture_gradient_steps_are_launched_one_by_one(
             list(strict.learn(batch))
 
 
+@pytest.mark.parametrize("program", ["_inputs_program", "_critic_program", "_actor_program"])
+def test_a_program_that_cannot_be_compiled_within_a_round(
+    make_sac, train_cfg, monkeypatch, capsys: pytest.CaptureFixture, program: str
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    plain, compiled = (learner(make_sac, train_cfg, "eager") for _ in range(2))
+    compiled.updater = CompiledUpdate(**compiled.updater.options, fall_back=True, after=1)
+    works, calls = getattr(compiled.updater, program), []
+
+    def fails_at_the_second_call(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise TorchDynamoException("no such kernel\nand so on")
+        return works(*args)
+
+    setattr(compiled.updater, program, fails_at_the_second_call)
+    for batch in rounds([(4, (2,)), (5, (1, 3)), (3, (0,))]):
+        for sac in (plain, compiled):
+            list(sac.updater.learn(batch))
+    assert len(calls) == 2 and not compiled.updater.compiles and compiled.updater.prepared
+    for name in ("actor", "critic", "critic_target", "entropy_coef"):
+        left, right = (sac.save()[f"{name}_state_dict"] for sac in (plain, compiled))
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("not compiled, which makes them slower: no such kernel")
+
+
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_rounds_in_one_program_equal_single_steps(make_sac, train_cfg, monkeypatch, device: str) -> None:
     """On a GPU as CUDA graphs; on the CPU, where there are none, programs that run again on the same memory."""
@@ -405,7 +439,7 @@ def test_rounds_in_one_program_equal_single_steps(make_sac, train_cfg, monkeypat
 
     plain, captured = build(), build()
     captured.updater = CudaGraphUpdate(**captured.updater.options)
-    often, seldom, none = (4, (1, 3)), (3, (0,)), (2, ())
+    often, seldom, none = (4, (1, 3)), (3, (0,)), (5, ())
     kinds = [often] * 3 + [seldom, none, often, seldom, seldom, (1, (0,)), none, often] + [often, seldom] * 4
     seen = [
         {name: [] for name in (CRITIC_METRICS, ACTOR_METRICS)} for _ in range(2)

@@ -342,7 +342,8 @@ class CompiledUpdate(Update):
 
     Args:
         *args: As for :class:`Update`.
-        after: Gradient steps of the critics that run plainly first: a short training does not wait for a compiler.
+        after: Gradient steps of the critics that run plainly first, up to the actor's next one: a short training does
+            not wait for a compiler.
         fall_back: Whether to go on with :class:`Update`'s own gradient steps where nothing can be compiled.
         **kwargs: As for :class:`Update`.
     """
@@ -350,10 +351,9 @@ class CompiledUpdate(Update):
     def __init__(self, *args: Any, after: int = 0, fall_back: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plain_steps, self._fall_back, self.compiles = after, fall_back, True
-        # its number of rows is that of the gradient steps between two of the actor's
-        options = dict(GPU_OPTIONS) if self._device_type == "cuda" else None
-        self._inputs_program = torch.compile(self._inputs, fullgraph=True, options=options)
+        options = _known_options() if self._device_type == "cuda" else None
         compile_ = partial(torch.compile, fullgraph=True, dynamic=False, options=options)
+        self._inputs_program = compile_(self._inputs)
         if self.world_size == 1:
             self._critic_program, self._actor_program = compile_(self._critic), compile_(self._actor)
         else:
@@ -402,6 +402,7 @@ class CompiledUpdate(Update):
         """The actor's part in several gradient steps, shapes [S, B, ...]; None where nothing is compiled."""
         rows = CriticBatch(*(tensor.flatten(0, 1) for tensor in batch))
         if self._is_compiled:
+            # as many batches as there are gradient steps between two of the actor's: one program for any number of rows
             for tensor in rows:
                 torch._dynamo.maybe_mark_dynamic(tensor, 0)
         inputs = self._run(self._inputs_program, (self._weights, rows), lambda _: None, rows)
@@ -582,10 +583,10 @@ class CompiledUpdate(Update):
 class CudaGraphUpdate(CompiledUpdate):
     """The compiled programs, captured as CUDA graphs: the host launches all gradient steps of a round at once.
 
-    The first :data:`CAPTURE_AFTER` runs of either program are as they are, which compiles them and warms the libraries
-    up; the next one is captured. When both were, the rounds are: one graph for each of up to :data:`CAPTURED_ROUNDS`
-    kinds, which differ in their number of gradient steps and in where the actor's come. When as many rounds in
-    succession brought no new kind, capturing is over; rounds of other kinds are launched step by step.
+    The first :data:`CAPTURE_AFTER` gradient steps of critics and actor are as they are, which compiles the programs and
+    warms the libraries up; the next ones are captured. When both were, the rounds are: one graph for each of up to
+    :data:`CAPTURED_ROUNDS` kinds, which differ in their number of gradient steps and in where the actor's come. When as
+    many rounds in succession brought no new kind, capturing is over; rounds of other kinds are launched step by step.
 
     Args:
         *args: As for :class:`CompiledUpdate`.
@@ -636,6 +637,9 @@ class CudaGraphUpdate(CompiledUpdate):
             self._since_a_new_kind += 1
         elif self._captures_rounds:
             self._since_a_new_kind = 0
+            for stretch in batches.stretches():
+                # libraries may have to load what is for another number of rows, which they cannot within a capture
+                self._prepare(CriticBatch(*(tensor[stretch.start : stretch.stop] for tensor in batches.critic)))
             try:
                 self._rounds[key] = _Graph(partial(self._round, arguments, batches.turns), inputs)
             except RuntimeError as error:
@@ -675,7 +679,7 @@ class CudaGraphUpdate(CompiledUpdate):
         return torch.stack(critic_metrics), torch.cat(actor_metrics)
 
     def _run(self, program: Callable[..., Any], arguments: tuple, plain: Callable[..., Any], batch: Any) -> Any:
-        # the actor's part comes with as many rows as there are gradient steps between two of its own
+        # the actor's part comes with now more and now fewer rows
         if not self._is_compiled or not self._captures or isinstance(batch, CriticBatch):
             return super()._run(program, arguments, plain, batch)
         # a checkpoint brings other tensors for the optimizers' state, which need a graph of their own
@@ -776,6 +780,13 @@ class Moments(NamedTuple):
 def _call(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> Callable[..., torch.Tensor]:
     """A module as a function, with other weights than its own."""
     return lambda *inputs: functional_call(module, dict(weights), inputs)
+
+
+def _known_options() -> dict[str, Any]:
+    """Those of :data:`GPU_OPTIONS` that this version of torch has."""
+    from torch._inductor import config  # not at the top: it takes seconds
+
+    return {name: value for name, value in GPU_OPTIONS.items() if hasattr(config, name)}
 
 
 def _is_of_the_compiler(error: Exception) -> bool:

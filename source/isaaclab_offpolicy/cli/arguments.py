@@ -68,6 +68,10 @@ def add_policy_arguments(parser: argparse.ArgumentParser, agent: str = "sac") ->
     parser.add_argument("--checkpoint", default="latest", metavar="latest|best|PATH", help="Default latest.")
 
 
+PATIENCE = 60.0
+"""Time that a process has to end after a termination signal [s]."""
+
+
 def run_logged(
     command: str, arguments: Sequence[str], log: Path, cwd: Path | None = None, stop: Event | None = None
 ) -> None:
@@ -78,10 +82,12 @@ def run_logged(
         arguments: Its command line.
         log: File that takes its output.
         cwd: Folder to run it in.
-        stop: Ends it when it is set, by a termination signal.
+        stop: Once it is set, the process gets a termination signal, and is killed if it does not end in
+            :data:`PATIENCE`.
 
     Raises:
         CliError: If it fails, with the last line it printed.
+        subprocess.TimeoutExpired: If it had to be killed.
     """
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -96,9 +102,10 @@ def run_logged(
                 if stop.wait(0.5):
                     process.terminate()
                     break
-            code = process.wait()
+            code = process.wait(PATIENCE if stop is not None else None)
         except BaseException:
             process.kill()
+            process.wait()
             raise
     if code:
         tail = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]

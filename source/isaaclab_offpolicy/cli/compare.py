@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -161,11 +161,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             failed.set()
             raise
 
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # no training is left behind
     with workers(args.jobs) as pool:
-        trainings = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
         try:
+            if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, signal.default_int_handler)  # no training is left behind
+            trainings = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
+            wait(trainings)  # after one that failed none begins
             for training in trainings:
                 training.result()
         except KeyboardInterrupt:
