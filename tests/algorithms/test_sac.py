@@ -490,23 +490,29 @@ def test_the_policy_that_acts_beside_the_learner_follows_it(make_sac) -> None:
         before = sac._policy(obs).clone()
 
 
+def looks_at_the_device(sac: SAC, env: LinearQuadraticEnv) -> list[tuple[int, int]]:
+    """How often acting, and storing with learning, look at the device, in each of 30 vector steps."""
+    counts = []
+    with torch.inference_mode():
+        obs = env.get_observations()
+        for _ in range(30):
+            with CountSynchronisations() as acting:
+                actions = sac.act(obs)
+            with CountSynchronisations():  # on a device without numbers it answers what the environment asks
+                obs, rewards, dones, extras = env.step(actions)
+            with CountSynchronisations() as learning:
+                sac.process_env_step(obs, rewards, dones, extras)
+            counts.append((acting.count, learning.count))
+    return counts
+
+
 @pytest.mark.parametrize("update", ["eager", "compiled"])
 def test_one_look_at_the_device_per_vector_step(make_sac, monkeypatch: pytest.MonkeyPatch, update: str) -> None:
     # the same calls from the host, without the minute that compiling takes
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     env = LinearQuadraticEnv(16, max_episode_length=7)
     sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, update=update)
-    counts = []
-    with torch.inference_mode():
-        obs = env.get_observations()
-        for _ in range(30):
-            with CountSynchronisations() as counter:
-                actions = sac.act(obs)
-            acting = counter.count
-            obs, rewards, dones, extras = env.step(actions)
-            with CountSynchronisations() as counter:
-                sac.process_env_step(obs, rewards, dones, extras)
-            counts.append((acting, counter.count))
+    counts = looks_at_the_device(sac, env)
     assert sac.num_updates > 40
     assert counts[1:] == [(0, 1)] * 29, "acting none; storing and learning one"
     with CountSynchronisations() as counter:
@@ -528,17 +534,7 @@ def test_nothing_else_travels_between_host_and_device(train_cfg, monkeypatch, op
     env = LinearQuadraticEnv(16, max_episode_length=7, device="meta")
     cfg = train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, update="compiled", **options)
     sac = SAC.construct_algorithm(env.get_observations(), env, cfg, "meta")
-    counts = []
-    with torch.inference_mode():
-        obs = env.get_observations()
-        for _ in range(30):
-            with CountSynchronisations() as acting:
-                actions = sac.act(obs)
-            with CountSynchronisations():  # answers what the environment asks
-                obs, rewards, dones, extras = env.step(actions)
-            with CountSynchronisations() as learning:
-                sac.process_env_step(obs, rewards, dones, extras)
-            counts.append((acting.count, learning.count))
+    counts = looks_at_the_device(sac, env)
     assert sac.num_updates > 40 and all(p.is_meta for p in sac.critic_parameters)
     assert counts[1:] == [(0, 1)] * 29, "acting none; storing and learning one"
 
