@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from isaaclab_offpolicy.robots.check import report
-from isaaclab_offpolicy.robots.urdf_to_usd import PRIMITIVES, overlaps, read_urdf, write_usd
+from isaaclab_offpolicy.robots.urdf_to_usd import PRIMITIVES, SLENDER, overlaps, read_urdf, write_usd
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -64,8 +64,10 @@ def parser() -> argparse.ArgumentParser:
         help="Default pose [rad], for the check and for pairs of bodies that must not collide.",
     )  # fmt: skip
     result.add_argument(
-        "--replace_cylinders_with_capsules", action="store_true", help="Make cylinders capsules of the same extents."
-    )
+        "--slender", type=float, default=SLENDER, metavar="RATIO",
+        help="Cylinders at least this many radii long become capsules, shorter ones prisms; at least 2, default"
+        f" {SLENDER:g}. PhysX must not get a cylinder.",
+    )  # fmt: skip
     result.epilog = "LINK and JOINT are regular expressions of whole names."
     return result
 
@@ -75,11 +77,11 @@ def main() -> None:
     args = parser().parse_args()
     if not args.urdf.is_file():
         sys.exit(f"error: no URDF '{args.urdf}'")
+    if not args.slender >= 2.0:
+        sys.exit(f"error: --slender is at least 2, not {args.slender:g}: a capsule is as long as it is thick")
     stance = dict(args.stance)
     try:
-        robot = read_urdf(
-            args.urdf, args.keep, args.drop, dict(args.mesh), dict(args.package), args.replace_cylinders_with_capsules
-        )
+        robot = read_urdf(args.urdf, args.keep, args.drop, dict(args.mesh), dict(args.package), args.slender)
     except ValueError as error:
         sys.exit(f"error: {error}")
     robot.name = args.name or robot.name

@@ -14,7 +14,7 @@ from pathlib import Path
 import bdx_description
 
 from isaaclab_offpolicy.robots import DATA_DIR
-from isaaclab_offpolicy.robots.urdf_to_usd import Robot, overlaps, read_urdf, write_ground_plane, write_usd
+from isaaclab_offpolicy.robots.urdf_to_usd import SLENDER, Robot, overlaps, read_urdf, write_ground_plane, write_usd
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Source:
     meshes: Mapping[str, str] = field(default_factory=dict)
     """Primitives that take the place of collision meshes."""
 
-    capsules: bool = False
-    """Whether cylinders become capsules."""
+    slender: float = SLENDER
+    """Length over radius from which on a cylinder becomes a capsule."""
 
     stance: Mapping[str, float] = field(default_factory=dict)
     """Default pose of Isaac Lab's task [rad]. Bodies that overlap in it do not collide with each other."""
@@ -43,7 +43,7 @@ class Source:
 
     def read(self, name: str) -> Robot:
         """The robot as it is written."""
-        robot = read_urdf(self.path(name), self.keep, meshes=self.meshes, replace_cylinders_with_capsules=self.capsules)
+        robot = read_urdf(self.path(name), self.keep, meshes=self.meshes, slender=self.slender)
         robot.name = name
         return robot
 
@@ -59,7 +59,8 @@ SOURCES = {
     "unitree_go2": Source("go2_description/urdf/go2.urdf", meshes={".*_foot": "sphere"}, stance=UNITREE_STANCE),
     "anymal_b": Source("anymal_b_simple_description/robots/anymal.urdf", stance=ANYMAL_STANCE),
     "anymal_c": Source("anymal_c_simple_description/urdf/anymal.urdf", stance=ANYMAL_STANCE),
-    "bdx": Source("bdx.urdf", keep="", capsules=True),
+    # its URDF's cylinders stand for capsules, which URDF does not have
+    "bdx": Source("bdx.urdf", keep="", slender=2.0),
 }
 """The robots of the package, by the name of their folder."""
 

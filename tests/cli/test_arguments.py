@@ -123,7 +123,7 @@ def test_a_checkpoint_that_does_not_fit_gives_one_line(tmp_path: Path) -> None:
     from isaaclab_offpolicy.cli.runner import load_checkpoint
 
     (tmp_path / "text.pt").write_text("not a checkpoint")
-    text = message(load_checkpoint, lambda path: torch.load(path), str(tmp_path / "text.pt"))
+    text = message(load_checkpoint, torch.jit.load, str(tmp_path / "text.pt"))
     assert "text.pt is not a checkpoint of this agent and task" in text
     small, large = torch.nn.Linear(2, 2), torch.nn.Linear(3, 2)
     assert "size mismatch" in message(
@@ -171,7 +171,7 @@ def test_what_train_hands_over(forwarded) -> None:
 
 
 def test_what_play_hands_over(forwarded, tmp_path: Path) -> None:
-    (tmp_path / "model_1.pt").touch()
+    torch.save({"iter": 1}, tmp_path / "model_1.pt")
     given = ["--task", TASK, "--device", "cpu", "--checkpoint", "model_1.pt"]
     command, _ = forwarded(play, [*given, "--video", "--video_length", "10"])
     assert command[command.index("--checkpoint") + 1] == str(tmp_path / "model_1.pt")
@@ -180,11 +180,13 @@ def test_what_play_hands_over(forwarded, tmp_path: Path) -> None:
     assert "--viz" not in forwarded(play, given)[0]
 
 
-def test_options_that_do_not_exist_are_refused(forwarded) -> None:
+def test_options_that_do_not_exist_are_refused(forwarded, tmp_path: Path) -> None:
     given = ["--task", TASK, "--device", "cpu"]
     assert "nearest: n_steps" in message(train.main, [*given, "agent.algorithm.n_step=3"])
     assert "nearest: hidden_dims" in message(train.main, [*given, "agent.actor.hidden_dim=[1]"])
-    assert "part of the policy" in message(train.main, [*given, "--resume", __file__, "--bounds", "2"])
+    torch.save({"iter": 1}, tmp_path / "model_1.pt")
+    resume = ["--resume", str(tmp_path / "model_1.pt")]
+    assert "part of the policy" in message(train.main, [*given, *resume, "--bounds", "2"])
 
 
 def test_the_tasks_are_isaac_labs_own_but_for_the_stated_differences() -> None:

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -259,6 +260,16 @@ def test_a_training_goes_on_with_its_replay_buffer(keeper, tmp_path: Path, capsy
     assert bool(first.alg.storage.obs["policy"][81].any())
 
 
+class Evil:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch '{self.canary}'",)
+
+
 def test_replay_buffers_that_cannot_be_used(keeper, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keeper("first").learn(2)
     folder = tmp_path / "first"
@@ -269,6 +280,11 @@ def test_replay_buffers_that_cannot_be_used(keeper, tmp_path: Path, capsys: pyte
         replay.write_bytes(contents)
         with pytest.raises(CliError, match=r"replay_1.pt: .*move it away"):
             keeper("second").load(checkpoint)
+    canary = tmp_path / "canary"
+    torch.save({"num_envs": Evil(canary)}, replay)
+    with pytest.raises(CliError, match=r"replay_1.pt: .*it would call posix.system.*move it away"):
+        keeper("second").load(checkpoint)
+    assert not canary.exists()
     torch.save({name: 1 for name in ("num_envs", "storage", "obs_dims", "columns", "obs")}, replay)
     with pytest.raises(CliError, match=r"replay_1.pt: .*move it away"):
         keeper("second").load(checkpoint)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -20,8 +19,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from isaaclab_tasks.utils import load_cfg_from_registry
 
 from isaaclab_offpolicy.cli.arguments import AGENTS, CliError, is_sb3, load_tasks
-from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg
-from isaaclab_offpolicy.sbx.models import algorithm_class, build, load_for_training, load_model, read_checkpoint
+from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg
+from isaaclab_offpolicy.sbx.models import build
 from isaaclab_offpolicy.sbx.training import find_replay, save_replay
 
 load_tasks()
@@ -56,31 +55,6 @@ def test_every_task_has_the_agents(task: str) -> None:
     assert load_cfg_from_registry(task, AGENTS["sbx-sac"]) is not published
 
 
-def test_held_noise_changes_after_a_checkpoint_was_loaded(tmp_path: Path) -> None:
-    cfg = Sb3OffPolicyCfg(use_sde=True)
-    kwargs = {"net_arch": [8]}
-    algorithm_class(cfg)("MlpPolicy", Still(), use_sde=True, buffer_size=10, policy_kwargs=kwargs).save(
-        tmp_path / "m.zip"
-    )
-    model = load_model(cfg, tmp_path / "m.zip", env=Still(), buffer_size=10)
-    obs = np.zeros((1, 3), np.float32)
-    first, again = (model.predict(obs)[0] for _ in range(2))
-    model.actor.reset_noise()  # what a round of collection begins with
-    np.testing.assert_array_equal(first, again)
-    assert np.abs(model.predict(obs)[0] - first).max() > 1e-3
-
-
-@pytest.mark.parametrize("library", ["sbx", "sb3"])
-def test_ppo_begins_with_the_noise_that_is_asked_for_and_goes_on_with_what_it_has(tmp_path: Path, library: Any) -> None:
-    env = DummyVecEnv([Still] * 4)
-    model = build(Sb3PpoCfg(library=library, net_arch=[8], init_std=0.3), env, "cpu")
-    model.save(tmp_path / "m.zip")
-    resumed = load_for_training(Sb3PpoCfg(library=library, net_arch=[8]), tmp_path / "m.zip", None, env, "cpu")
-    for which in (model, resumed):
-        actions = which.predict(np.zeros((4000, 3), np.float32))[0]
-        np.testing.assert_allclose(actions.std(0), 0.3, rtol=0.1)
-
-
 class Still(gym.Env):
     """Nothing happens."""
 
@@ -90,49 +64,26 @@ class Still(gym.Env):
         return np.zeros(3, np.float32), {}
 
 
-def test_a_training_goes_on_with_the_networks_that_it_began_with(tmp_path: Path) -> None:
-    env = DummyVecEnv([Still])
-    small: dict[str, Any] = {"net_arch": [8], "buffer_size": 10}
-    for algorithm in ("SAC", "TQC"):
-        cfg = Sb3OffPolicyCfg(algorithm=algorithm, **small)
-        build(cfg, env, "cpu").save(tmp_path / "m.zip")
-        load_for_training(cfg, tmp_path / "m.zip", None, env, "cpu")
-        others: dict[str, Any] = {"top_quantiles_to_drop_per_net": 7}
-        if algorithm == "SAC":
-            others = {"net_arch": [9], "activation": "relu", "optimizer": "adam"}
-        for option, value in others.items():
-            other = Sb3OffPolicyCfg(algorithm=algorithm, **{**small, option: value})
-            with pytest.raises(ValueError, match=f"its {option}.* is not .*goes on with the one it began with"):
-                load_for_training(other, tmp_path / "m.zip", None, env, "cpu")
-
-
 def test_the_replay_buffer_of_a_checkpoint_or_of_an_earlier_one(tmp_path: Path) -> None:
     assert find_replay(tmp_path / "model_300.zip") is None
     for steps in (100, 200, 400):
-        (tmp_path / f"replay_{steps}.pkl").touch()
-    (tmp_path / "replay_250.pkl.tmp").touch()
-    assert find_replay(tmp_path / "model_300.zip") == tmp_path / "replay_200.pkl"
-    assert find_replay(tmp_path / "model_400.zip") == tmp_path / "replay_400.pkl"
+        (tmp_path / f"replay_{steps}.npz").touch()
+    (tmp_path / "replay_250.npz.tmp").touch()
+    assert find_replay(tmp_path / "model_300.zip") == tmp_path / "replay_200.npz"
+    assert find_replay(tmp_path / "model_400.zip") == tmp_path / "replay_400.npz"
     assert find_replay(tmp_path / "best.zip") is None
 
 
 def test_a_replay_buffer_that_cannot_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     model = build(Sb3OffPolicyCfg(net_arch=[8], buffer_size=10), DummyVecEnv([Still]), "cpu")
-    assert save_replay(model, tmp_path / "model_1.zip") and (tmp_path / "replay_1.pkl").is_file()
-    (tmp_path / "replay_2.pkl").mkdir()  # in its way
+    assert save_replay(model, tmp_path / "model_1.zip") and (tmp_path / "replay_1.npz").is_file()
+    (tmp_path / "replay_2.npz").mkdir()  # in its way
     assert not save_replay(model, tmp_path / "model_2.zip")
     assert "[WARNING]" in capsys.readouterr().err and not list(tmp_path.glob("*.tmp"))
 
 
 def test_jax_leaves_memory_to_the_simulation() -> None:
     assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
-
-
-def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
-    for content in (b"", b"PK", b"not a zip file", bytes(100)):
-        (tmp_path / "m.zip").write_bytes(content)
-        with pytest.raises(ValueError, match="not a checkpoint of SBX or Stable-Baselines3"):
-            read_checkpoint(Sb3OffPolicyCfg(), tmp_path / "m.zip")
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

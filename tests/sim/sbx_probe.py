@@ -26,8 +26,9 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 from isaaclab_offpolicy.cli.runner import Interruption
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 from isaaclab_offpolicy.sbx.benchmark import measure_training
+from isaaclab_offpolicy.sbx.checkpoint import load_for_training, read_checkpoint, save_checkpoint
 from isaaclab_offpolicy.sbx.environment import make_vec_env
-from isaaclab_offpolicy.sbx.models import build, load_for_training, read_checkpoint, save_checkpoint
+from isaaclab_offpolicy.sbx.models import build
 from isaaclab_offpolicy.sbx.training import evaluate_deterministic, train
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -136,7 +137,7 @@ def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> Non
     """What acts after a resume is what acted before it, down to the normaliser, and so is what learns."""
     save_checkpoint(model, cfg, path)
     contents = read_checkpoint(cfg, path)
-    other = load_for_training(cfg, path, contents.normalizer, make_vec_env(env, cfg, contents.bounds), "cpu")
+    other = load_for_training(cfg, contents, make_vec_env(env, cfg, contents.bounds), "cpu")
     assert other.num_timesteps == model.num_timesteps and other._n_updates == model._n_updates
     raw = np.random.default_rng(0).normal(0.0, 1.0, (64, 48)).astype(np.float32)
     actions = [agent.predict(agent.get_env().normalize_obs(raw), deterministic=True)[0] for agent in (model, other)]

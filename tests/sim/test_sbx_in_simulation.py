@@ -53,7 +53,7 @@ def test_a_killed_training_is_resumed_evaluated_and_played(tmp_path: Path) -> No
     assert replay is not None
     for name in ("bounds.yaml", "versions.json", "command.txt", "params/agent.yaml"):
         assert (first / name).is_file(), name
-    assert len(list(first.glob("replay_*.pkl"))) <= 2, "that of the newest checkpoint, and perhaps the next one's"
+    assert len(list(first.glob("replay_*.npz"))) <= 2, "that of the newest checkpoint, and perhaps the next one's"
     with (first / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert int(rows[-1]["env_steps"]) >= 2000 and np.isfinite(float(rows[-1]["critic_loss"]))

@@ -16,7 +16,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 
@@ -400,21 +400,13 @@ def check_policy_run(args: argparse.Namespace, overrides: Sequence[str], experim
         experiment: Name of the experiment's folder, if it is not the agent's own.
 
     Raises:
-        CliError: If task, agent, device, checkpoint or an override is not known, or a checkpoint of SBX or
-            Stable-Baselines3 is not one of the agent.
+        CliError: If task, agent, device, checkpoint or an override is not known, or the checkpoint cannot be read.
     """
+    from .checkpoints import check_checkpoint
+
     key = check_task_and_agent(args.task, args.agent)
     device = check_device(args.device)
     checkpoint = find_checkpoint(args.checkpoint, args.task, key, experiment)
     check_agent_overrides(args.task, key, overrides)
-    if is_sb3(key):
-        # before the simulation is started
-        from isaaclab_tasks.utils import load_cfg_from_registry
-
-        from isaaclab_offpolicy.sbx.models import read_checkpoint
-
-        try:
-            read_checkpoint(cast(Any, load_cfg_from_registry(args.task, key)), checkpoint)
-        except ValueError as error:
-            raise CliError(f"{checkpoint}: {error}") from None
+    check_checkpoint(checkpoint, args.task, key)
     return PolicyRun(key, device, checkpoint, engine_overrides(args.task, device, overrides))

@@ -10,7 +10,6 @@ import csv
 import importlib.metadata
 import json
 import os
-import pickle
 import platform
 import re
 import shlex
@@ -30,6 +29,7 @@ from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
 
 from .arguments import BEST_CHECKPOINT, CliError
+from .checkpoints import UNREADABLE, read_tensors
 
 PACKAGES = (
     "isaaclab_offpolicy",
@@ -337,11 +337,18 @@ class Runner(OnPolicyRunner):
         Raises:
             CliError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
         """
-        infos = load_checkpoint(super().load, path, load_cfg, strict, map_location or self.device)
+        infos = load_checkpoint(self._load, path, load_cfg, strict, map_location or self.device)
         alg: Any = self.alg
         if self.logger.log_dir is not None and load_cfg is None and isinstance(alg, SAC):
             self._load_replay(alg, path)
         return infos
+
+    def _load(self, path: str, load_cfg: dict | None, strict: bool, map_location: str) -> dict:
+        """As rsl_rl's, which would run what a file says: here a checkpoint is tensors and plain values."""
+        saved = read_tensors(path, map_location)
+        if self.alg.load(saved, load_cfg, strict):
+            self.current_learning_iteration = saved["iter"]
+        return saved["infos"]
 
     def _load_replay(self, sac: SAC, checkpoint: str) -> None:
         """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
@@ -354,10 +361,9 @@ class Runner(OnPolicyRunner):
             print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
             return
         try:
-            sac.load_replay_buffer(torch.load(replay, weights_only=True, map_location="cpu", mmap=True))
-        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError, OSError,
-                pickle.UnpicklingError) as error:  # fmt: skip
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            sac.load_replay_buffer(read_tensors(str(replay), mmap=True))
+        except (CliError, *UNREADABLE) as error:
+            reason = (str(error).removeprefix(f"{replay} ").splitlines() or [type(error).__name__])[0]
             raise CliError(f"{replay}: {reason}; move it away to go on without it") from None
         print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
 
@@ -449,7 +455,9 @@ def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
         return load(path, *args)
     except BoundsError as error:
         raise CliError(f"{path}: {error}") from None
-    except (ValueError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except CliError:
+        raise
+    except UNREADABLE as error:
         reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
         raise CliError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
 

@@ -94,12 +94,10 @@ def load_policy(env: Any, agent_cfg: Any, checkpoint: str) -> Callable[..., torc
 
         return load_sb3_policy(env, agent_cfg, checkpoint)
 
-    from rsl_rl.runners import OnPolicyRunner
-
     from isaaclab.utils import to_dict
 
-    from .runner import load_checkpoint
+    from .runner import Runner
 
-    runner = OnPolicyRunner(env, to_dict(agent_cfg), log_dir=None, device=agent_cfg.device)
-    load_checkpoint(runner.load, checkpoint, None, True, agent_cfg.device)
+    runner = Runner(env, to_dict(agent_cfg), log_dir=None, device=agent_cfg.device)
+    runner.load(checkpoint)
     return runner.get_inference_policy(device=agent_cfg.device)

@@ -28,6 +28,7 @@ from .arguments import (
     positive_int,
     split_overrides,
 )
+from .checkpoints import check_checkpoint
 from .simulation import collect_garbage_rarely
 
 CPU_NUM_ENVS = {"sac": 256, "sac-cpu": 256, "ppo": 512, "sbx-sac": 256, "sbx-sac-cpu": 256, "sbx-tqc": 256,
@@ -76,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         command += ["--num_envs", str(num_envs)]
     if args.resume is not None:
         experiment = option(rest, "--experiment_name", "agent.experiment_name")
-        command += ["--checkpoint", find_checkpoint(args.resume, args.task, key, experiment)]
+        checkpoint = find_checkpoint(args.resume, args.task, key, experiment)
+        check_checkpoint(checkpoint, args.task, key)
+        command += ["--checkpoint", checkpoint]
     if args.bounds is not None:
         if args.resume is not None:
             raise CliError("--bounds cannot be changed on --resume: they are part of the policy")

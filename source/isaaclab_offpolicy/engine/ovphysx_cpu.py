@@ -12,6 +12,9 @@ Lab's own manager. Other engines, other tasks and PhysX on a GPU are never touch
   copies to a GPU, so without one it is dropped.
 - Isaac Lab starts PhysX with ``/physics/physxDispatcher: True``, which on the CPU keeps the step on one core. PhysX's
   own thread pool takes them all.
+- PhysX takes a cylinder or a cone of a USD as a "convex core", and the contact of one with the triangles of a terrain
+  may never return: with ANYmal-C's 29 cylinders, 256 environments and uniform actions a step hung after 17. Here they
+  become convex meshes. The robots of this package have neither (:func:`~..robots.urdf_to_usd.replace_cylinder`).
 - The agent of PhysX's cache for cooked colliders (UJITSO) polls with sleeps of a microsecond, 14,000 times a second,
   and so keeps a fifth of a core busy as long as the process lives. Whatever splits its work evenly over the cores, as
   the learner's matrix products and PhysX do, waits for the slower one: on two cores it cost a third of the learner's
@@ -64,9 +67,12 @@ def _without_pinned(function: Callable) -> Callable:
 SETTINGS = {"/physics/physxDispatcher": False, "/UJITSO/enabled": False}
 """Carbonite settings with which PhysX is started on a CPU."""
 
+OPTIONS = {"collision_cylinder_custom_geometry": False, "collision_cone_custom_geometry": False}
+"""Arguments of ``ovphysx.PhysXConfig`` with which PhysX is started on a CPU."""
+
 
 def configure_physx() -> None:
-    """Have PhysX start with :data:`SETTINGS` when it steps on the CPU. May be called again."""
+    """Have PhysX start with :data:`SETTINGS` and :data:`OPTIONS` when it steps on the CPU. May be called again."""
     import ovphysx
 
     original = ovphysx.PhysXConfig
@@ -78,6 +84,7 @@ def configure_physx() -> None:
         # Isaac Lab sets this one to whether PhysX steps on a GPU
         if overrides is not None and not overrides.get("/ovphysx/clone/useEnvIds"):
             kwargs["carbonite_overrides"] = {**overrides, **SETTINGS}
+            kwargs |= OPTIONS
         return original(**kwargs)
 
     config._isaaclab_offpolicy = True  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ Flat: every rigid body is a direct child of the robot's prim, so that Isaac Lab'
 (``{ENV_REGEX_NS}/Robot/[^/]*`` of the contact sensor, ``{ENV_REGEX_NS}/Robot/trunk`` of the height scanner) find them.
 Small: shapes are the URDF's collision primitives; visual meshes are left out and the colliders are what one sees. A
 collision mesh becomes a primitive of its extents.
+Safe: no cylinder is written. PhysX takes a USD cylinder as a "convex core", whose contact with a terrain's mesh may
+never return; :func:`replace_cylinder` says what takes its place.
 
 Links behind fixed joints are merged into their parent with mass, centre of mass, inertia and colliders, unless they
 are to be kept as bodies of their own (the feet, whose contacts are sensed).
@@ -23,7 +25,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,13 @@ PLACEHOLDER_MASS = 1.0e-5
 """A root link at or below this mass [kg] only marks the floating base (Go1's has 1e-6 kg)."""
 
 PRIMITIVES = ("box", "sphere", "cylinder", "capsule")
-"""Shapes that the engines have, and that a mesh may be replaced by."""
+"""Shapes of a URDF, and those that a mesh may be replaced by."""
+
+SLENDER = 4.0
+"""Length over radius from which on a cylinder becomes a capsule, and not a prism."""
+
+PRISM_SIDES = 16
+"""Sides of that prism, which is thinner than the cylinder by 1.9 % of the radius at most: 1 - cos(π / 16)."""
 
 
 @dataclass
@@ -44,10 +52,11 @@ class Shape:
     """A collision primitive in the frame of its link."""
 
     kind: str
-    """``box``, ``sphere``, ``cylinder`` or ``capsule``."""
+    """``box``, ``sphere``, ``cylinder``, ``capsule`` or ``prism``."""
 
     size: tuple[float, ...]
-    """Box: full extents (x, y, z) [m]; sphere: (radius,) [m]; cylinder and capsule: (radius, length along z) [m]."""
+    """Box: full extents (x, y, z) [m]; sphere: (radius,) [m]; cylinder, prism and capsule: (radius, length along z) [m],
+    of a capsule without the caps."""
 
     pose: np.ndarray
     """Homogeneous transform into the link's frame, shape (4, 4)."""
@@ -139,9 +148,9 @@ def read_urdf(
     drop: str = "",
     meshes: Mapping[str, str] | None = None,
     packages: Mapping[str, str | Path] | None = None,
-    replace_cylinders_with_capsules: bool = False,
+    slender: float = SLENDER,
 ) -> Robot:
-    """Read a URDF and merge its fixed links.
+    """Read a URDF, merge its fixed links, and replace its cylinders (:func:`replace_cylinder`).
 
     Args:
         path: The URDF file.
@@ -151,8 +160,7 @@ def read_urdf(
             expression; the first that matches counts, and a box where none does. See :func:`fit_mesh`.
         packages: Folders of ROS packages, for ``package://NAME/…``. A package that is not named here is looked for
             among the folders above the URDF.
-        replace_cylinders_with_capsules: Whether cylinders become capsules of the same extents, which roll over edges
-            and are cheaper to collide; Isaac Lab's importer has an option of this name.
+        slender: Length over radius from which on a cylinder becomes a capsule, at least 2.
 
     Returns:
         The robot with the remaining links and joints. A root without mass gives way to its only child.
@@ -190,10 +198,7 @@ def read_urdf(
     for name, link in links.items():
         if drop and re.fullmatch(drop, name, re.IGNORECASE):
             link.shapes = []
-    if replace_cylinders_with_capsules:
-        for shape in (shape for link in links.values() for shape in link.shapes if shape.kind == "cylinder"):
-            radius, length = shape.size
-            shape.kind, shape.size = "capsule", (radius, max(length - 2.0 * radius, 0.0))
+        link.shapes = [replace_cylinder(shape, slender) for shape in link.shapes]
     robot = Robot(tree.get("name", "robot"), roots[0], links, joints)
     _merge_fixed(robot, keep)
     return robot
@@ -264,6 +269,32 @@ def fit_mesh(vertices: np.ndarray, kind: str) -> tuple[str, tuple[float, ...], n
     radius = float(np.delete(extents, axis).mean()) / 2
     length = float(extents[axis]) - (2 * radius if kind == "capsule" else 0.0)
     return kind, (radius, max(length, 0.0)), pose
+
+
+def replace_cylinder(shape: Shape, slender: float = SLENDER) -> Shape:
+    """The shape that takes a cylinder's place; any other shape as it is.
+
+    A slender cylinder becomes a capsule of the same length and thickness, whose ends are rounded off: the edge is up to
+    0.41 radii away. Any other becomes a regular prism of :data:`PRISM_SIDES` sides within it, with all its corners on
+    its edges.
+
+    Args:
+        shape: A shape.
+        slender: Length over radius from which on a cylinder is slender, at least 2.
+    """
+    if shape.kind != "cylinder":
+        return shape
+    radius, length = shape.size
+    if length >= max(slender, 2.0) * radius:
+        return replace(shape, kind="capsule", size=(radius, length - 2.0 * radius))
+    return replace(shape, kind="prism")
+
+
+def prism_corners(radius: float, length: float) -> np.ndarray:
+    """Corners of a regular prism along z [m], shape (2 · PRISM_SIDES, 3): the lower ones, then the upper ones."""
+    angles = 2.0 * np.pi * np.arange(PRISM_SIDES) / PRISM_SIDES
+    circle = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.concatenate([np.insert(circle, 2, z, axis=1) for z in (-length / 2, length / 2)])
 
 
 def _read_link(element: ElementTree.Element, colors: dict, fit: Callable) -> Link:
@@ -432,7 +463,8 @@ def overlaps(robot: Robot, stance: Mapping[str, float] | None = None) -> dict[tu
     for name, pose in link_poses(robot, stance).items():
         shapes[name] = []
         for shape in robot.links[name].shapes:
-            geometry = {"box": coal.Box, "sphere": coal.Sphere, "cylinder": coal.Cylinder, "capsule": coal.Capsule}
+            # a prism lies within its disc
+            geometry = {"box": coal.Box, "sphere": coal.Sphere, "prism": coal.Cylinder, "capsule": coal.Capsule}
             world = pose @ shape.pose
             shapes[name].append((geometry[shape.kind](*shape.size), coal.Transform3s(world[:3, :3], world[:3, 3])))
     neighbours = {frozenset((joint.parent, joint.child)) for joint in robot.joints}
@@ -447,6 +479,58 @@ def overlaps(robot: Robot, stance: Mapping[str, float] | None = None) -> dict[tu
         if distances and min(distances) < 0.0:
             result[first, second] = -min(distances)
     return result
+
+
+EQUAL_MOMENTS = 1.0e-6
+"""Principal moments that differ by less than this share of the largest one are equal."""
+
+
+def principal_axes(inertia: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Principal moments and axes of an inertia, the same on every machine.
+
+    An eigendecomposition leaves order and signs of the axes open and, where moments are equal, the axes themselves:
+    what it returns depends on the machine's LAPACK. Here the axes are those nearest to the body's own.
+
+    Args:
+        inertia: Inertia tensor along the body's axes [kg·m²], shape (3, 3), symmetric.
+
+    Returns:
+        Moments [kg·m²], shape (3,), and a rotation whose columns are their axes, shape (3, 3).
+    """
+    moments, axes = np.linalg.eigh(inertia)  # ascending
+    close = np.diff(moments) <= EQUAL_MOMENTS * moments[-1]
+    if close.all():
+        return np.full(3, moments.mean()), np.eye(3)
+    if close.any():
+        single = 2 if close[0] else 0
+        pair = [i for i in range(3) if i != single]
+        moments[pair] = moments[pair].mean()
+        axis = axes[:, single]
+        # in the plane of the equal moments: the projection of the body's axis that lies closest to it
+        first = np.eye(3)[_first_largest(-np.abs(axis))]
+        first = first - axis * (axis @ first)
+        axes[:, pair[0]] = first / np.linalg.norm(first)
+        axes[:, pair[1]] = np.cross(axis, axes[:, pair[0]])
+    for column in axes.T:
+        column *= np.sign(column[_first_largest(np.abs(column))])
+    turned = [
+        (list(order), axes[:, list(order)] * signs)
+        for order in itertools.permutations(range(3))
+        for signs in itertools.product((1.0, -1.0), repeat=3)
+    ]
+    right_handed = [(order, rotation) for order, rotation in turned if np.linalg.det(rotation) > 0.0]
+    order, rotation = right_handed[_first_largest(np.array([np.trace(rotation) for _, rotation in right_handed]))]
+    return moments[order], rotation
+
+
+def _first_largest(values: np.ndarray) -> int:
+    """Index of the first value that is the largest but for rounding."""
+    return int(np.argmax(values >= values.max() - 1.0e-6))
+
+
+def _clean(values: np.ndarray) -> list:
+    """The numbers without the last bits, which depend on the machine's mathematics library, and without -0."""
+    return (np.round(values, 12) + 0.0).tolist()
 
 
 def write_usd(
@@ -478,10 +562,12 @@ def write_usd(
 
     def quaternion(rotation: np.ndarray) -> Gf.Quatf:
         quat = Gf.Matrix3d(*rotation.T.flatten().tolist()).ExtractRotation().GetQuat()
-        return Gf.Quatf(quat)
+        values = np.array(_clean(np.array([quat.GetReal(), *quat.GetImaginary()])))
+        # of the two that are the same rotation, the one whose first number is positive
+        return Gf.Quatf(*_clean(values * np.sign(values[np.flatnonzero(values)[0]])))
 
     def place(prim: UsdGeom.Xformable, pose: np.ndarray) -> None:
-        prim.AddTranslateOp().Set(Gf.Vec3d(*pose[:3, 3].tolist()))
+        prim.AddTranslateOp().Set(Gf.Vec3d(*_clean(pose[:3, 3])))
         prim.AddOrientOp().Set(quaternion(pose[:3, :3]))
 
     for name, pose in link_poses(robot).items():
@@ -490,12 +576,10 @@ def write_usd(
         place(body, pose)
         UsdPhysics.RigidBodyAPI.Apply(body.GetPrim())
         mass = UsdPhysics.MassAPI.Apply(body.GetPrim())
-        moments, axes = np.linalg.eigh(link.inertia)
-        if np.linalg.det(axes) < 0.0:
-            axes[:, 0] *= -1.0
+        moments, axes = principal_axes(link.inertia)
         mass.CreateMassAttr(link.mass)
-        mass.CreateCenterOfMassAttr(Gf.Vec3f(*link.com.tolist()))
-        mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*moments.tolist()))
+        mass.CreateCenterOfMassAttr(Gf.Vec3f(*_clean(link.com)))
+        mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*_clean(moments)))
         mass.CreatePrincipalAxesAttr(quaternion(axes))
         for index, shape in enumerate(link.shapes):
             prim = _define_shape(stage, f"{base}/{name}/collision_{index}", shape)
@@ -504,6 +588,8 @@ def write_usd(
                 prim.AddScaleOp().Set(Gf.Vec3f(*shape.size))
             prim.CreateDisplayColorAttr([Gf.Vec3f(*shape.color)])
             UsdPhysics.CollisionAPI.Apply(prim.GetPrim())
+            if shape.kind == "prism":
+                UsdPhysics.MeshCollisionAPI.Apply(prim.GetPrim()).CreateApproximationAttr("convexHull")
 
     for first, second in filtered_pairs:
         pairs = UsdPhysics.FilteredPairsAPI.Apply(stage.GetPrimAtPath(f"{base}/{first}"))
@@ -527,15 +613,27 @@ def _define_shape(stage, path: str, shape: Shape):  # noqa: ANN001, ANN202 - pxr
         prim.CreateRadiusAttr(shape.size[0])
         r = shape.size[0]
         prim.CreateExtentAttr([(-r, -r, -r), (r, r, r)])
-    else:
-        define = UsdGeom.Cylinder if shape.kind == "cylinder" else UsdGeom.Capsule
-        prim = define.Define(stage, path)
+    elif shape.kind == "capsule":
+        prim = UsdGeom.Capsule.Define(stage, path)
         radius, length = shape.size
         prim.CreateAxisAttr("Z")
         prim.CreateRadiusAttr(radius)
         prim.CreateHeightAttr(length)
-        half = 0.5 * length + (radius if shape.kind == "capsule" else 0.0)
+        half = 0.5 * length + radius
         prim.CreateExtentAttr([(-radius, -radius, -half), (radius, radius, half)])
+    elif shape.kind == "prism":
+        prim = UsdGeom.Mesh.Define(stage, path)
+        corners, n = prism_corners(*shape.size), PRISM_SIDES
+        # faces counter-clockwise from outside: bottom, top, sides
+        faces = [list(range(n - 1, -1, -1)), list(range(n, 2 * n))]
+        faces += [[i, (i + 1) % n, n + (i + 1) % n, n + i] for i in range(n)]
+        prim.CreatePointsAttr(_clean(corners))
+        prim.CreateFaceVertexCountsAttr([len(face) for face in faces])
+        prim.CreateFaceVertexIndicesAttr([i for face in faces for i in face])
+        prim.CreateExtentAttr(_clean(np.stack([corners.min(axis=0), corners.max(axis=0)])))
+        prim.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    else:
+        raise ValueError(f"a shape of kind '{shape.kind}' is not written; see replace_cylinder")
     return prim
 
 
@@ -562,7 +660,7 @@ def _define_joint(stage, base: str, joint: Joint, quaternion) -> None:  # noqa: 
         drive.CreateMaxForceAttr(joint.effort)
     prim.CreateBody0Rel().SetTargets([f"{base}/{joint.parent}"])
     prim.CreateBody1Rel().SetTargets([f"{base}/{joint.child}"])
-    prim.CreateLocalPos0Attr(Gf.Vec3f(*joint.pose[:3, 3].tolist()))
+    prim.CreateLocalPos0Attr(Gf.Vec3f(*_clean(joint.pose[:3, 3])))
     prim.CreateLocalRot0Attr(quaternion(joint.pose[:3, :3] @ align))
     prim.CreateLocalPos1Attr(Gf.Vec3f(0.0, 0.0, 0.0))
     prim.CreateLocalRot1Attr(quaternion(align))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,12 @@ class StepReplayBuffer(NStepReplayBuffer):
         **kwargs: As for Stable-Baselines3's.
     """
 
+    ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+    """What is stored, shape [steps, N, ...] each."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
+        for name in self.ARRAYS:
             lazy: np.ndarray = getattr(self, name)
             setattr(self, name, resident_zeros(lazy.shape, lazy.dtype))
 
@@ -82,6 +86,35 @@ class StepReplayBuffer(NStepReplayBuffer):
         self.pos += 1
         if self.pos == self.buffer_size:
             self.full, self.pos = True, 0
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that is stored, as arrays; the rows that were never written are left out."""
+        rows = self.buffer_size if self.full else self.pos
+        arrays = {name: getattr(self, name)[:rows] for name in self.ARRAYS}
+        return {**arrays, "pos": np.array(self.pos), "buffer_size": np.array(self.buffer_size)}
+
+    def load_state(self, path: Path) -> None:
+        """Go on with what :meth:`state` gave, from a file of :func:`numpy.savez`, at the size that it had.
+
+        Raises:
+            ValueError: If it is of other environments, observations or actions.
+        """
+        with np.load(path, allow_pickle=False) as state:
+            size, pos = int(state["buffer_size"]), int(state["pos"])
+            for name in self.ARRAYS:
+                mine, rows = getattr(self, name), state[name]
+                if rows.shape[1:2] != (self.n_envs,):
+                    raise ValueError(f"it is of {rows.shape[1:2]} environments, not of {self.n_envs}")
+                if rows.shape[1:] != mine.shape[1:] or rows.dtype != mine.dtype:
+                    raise ValueError(f"its {name} are other ones: {rows.shape[1:]} where {mine.shape[1:]} are needed")
+                if not pos <= len(rows) <= size or (pos < len(rows) < size):
+                    raise ValueError(f"{len(rows)} rows of {size}, the newest of them at {pos}")
+                if size != len(mine):
+                    mine = resident_zeros((size, *mine.shape[1:]), mine.dtype)
+                    setattr(self, name, mine)
+                mine[: len(rows)] = rows
+        # a ring that was full begins anew at its first row
+        self.buffer_size, self.pos, self.full = size, pos % size, len(rows) == size
 
     def cut(self) -> None:
         """End the episodes at the newest step, as a timeout would: what is stored next does not follow it."""

@@ -1,40 +1,27 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Agents of SBX and Stable-Baselines3 from their configuration, and their checkpoints."""
+"""Agents of SBX and Stable-Baselines3 from their configuration."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import os
-import pickle
-import zipfile
-import zlib
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import yaml
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from isaaclab_offpolicy.action_bounds import ActionBounds
-
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
-from .collection import StepReplayBuffer, VectorCollection, base_env
-from .vec_env import NormalizedVecEnv
+from .collection import StepReplayBuffer, VectorCollection
 
 # before JAX is imported: it would take three quarters of a GPU's memory, which the simulation needs as well
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 HEIGHT_SCAN = "height_scan"
 """Isaac Lab's observation term with the terrain's heights."""
-
-AGENT, NORMALIZER, BOUNDS = "agent.json", "normalizer.npz", "bounds.yaml"
-"""What a checkpoint holds besides Stable-Baselines3's own entries."""
 
 
 def algorithm_class(cfg: Sb3AgentCfg) -> type[BaseAlgorithm]:
@@ -224,21 +211,6 @@ def learns_elsewhere(device: str) -> str | None:
     return "JAX sees no GPU, so SBX learns on the CPU; install jax[cuda13] beside this package"
 
 
-def _same(saved: Any, value: Any) -> bool:
-    """Whether two options of a network are the same; one of them comes from a file."""
-    if saved == value:
-        return True
-    if isinstance(saved, type) or not callable(saved) or not callable(value):
-        return False
-    try:
-        # JAX's compiled activations are no longer themselves after they were pickled
-        x = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
-        results: list[Any] = [function(x) for function in (saved, value)]
-        return np.allclose(*results)
-    except Exception:  # another kind of function, such as what makes an optimiser
-        return False
-
-
 def _learning_rate(cfg: Sb3AgentCfg) -> float | LinearSchedule:
     if cfg.learning_rate_end is None:
         return cfg.learning_rate
@@ -274,126 +246,3 @@ def _optimizer(cfg: Sb3OffPolicyCfg) -> dict[str, Any]:
         "optimizer_class": torch.optim.AdamW if cfg.optimizer == "adamw" else torch.optim.Adam,
         "optimizer_kwargs": decay,
     }
-
-
-def save_checkpoint(model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path) -> None:
-    """Write a checkpoint in Stable-Baselines3's format with the agent's name, normaliser and bounds in it.
-
-    It is written beside its final name and renamed, so that an earlier one survives whatever happens.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    path, env = Path(path), model.get_env()
-    assert env is not None
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        model.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(AGENT, json.dumps({"library": cfg.library, "algorithm": cfg.algorithm}))
-            archive.writestr(BOUNDS, yaml.safe_dump(base_env(env).bounds.to_dict(), sort_keys=False))
-            if isinstance(env, NormalizedVecEnv):
-                buffer = io.BytesIO()
-                np.savez(buffer, **env.state())  # type: ignore[arg-type]
-                archive.writestr(NORMALIZER, buffer.getvalue())
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-class CheckpointContents(NamedTuple):
-    """What a checkpoint holds besides Stable-Baselines3's own entries."""
-
-    bounds: ActionBounds
-    """Bounds of the policy, in the order of its joints."""
-
-    normalizer: dict[str, np.ndarray] | None
-    """Statistics of the normaliser, as of :meth:`NormalizedVecEnv.state`; None if there is none."""
-
-
-def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> CheckpointContents:
-    """Read what we have put into a checkpoint.
-
-    Raises:
-        ValueError: If the file is no checkpoint of this agent.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            agent = json.loads(archive.read(AGENT))
-            bounds = ActionBounds.from_dict(yaml.safe_load(archive.read(BOUNDS)))
-            normalizer = None
-            if NORMALIZER in archive.namelist():
-                normalizer = dict(np.load(io.BytesIO(archive.read(NORMALIZER))))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, yaml.YAMLError) as error:
-        raise ValueError(f"not a checkpoint of SBX or Stable-Baselines3: {error}") from None
-    if agent != {"library": cfg.library, "algorithm": cfg.algorithm}:
-        raise ValueError(
-            f"a checkpoint of {agent['library']}'s {agent['algorithm']}, not of {cfg.library}'s {cfg.algorithm}"
-        )
-    return CheckpointContents(bounds, normalizer)
-
-
-def load_model(cfg: Sb3AgentCfg, path: str | Path, **options: Any) -> Any:
-    """Load the agent itself.
-
-    Args:
-        cfg: The configuration.
-        path: The checkpoint.
-        options: As of Stable-Baselines3's ``load``.
-
-    Raises:
-        ValueError: If it cannot be loaded.
-    """
-    try:
-        model: Any = algorithm_class(cfg).load(path, **options)
-    except (ValueError, TypeError, AttributeError, AssertionError, KeyError, RuntimeError, EOFError, ImportError,
-            pickle.UnpicklingError) as error:  # fmt: skip
-        reason = str(error).splitlines()[-1] if str(error) else type(error).__name__
-        raise ValueError(f"cannot be loaded: {reason}") from None
-    if cfg.library == "sbx" and isinstance(cfg, Sb3OffPolicyCfg):
-        # Stable-Baselines3 has pickled actor and policy apart: the actor's noise would be that of another policy
-        model.actor, model.qf = model.policy.actor, model.policy.qf
-    return model
-
-
-def load_for_training(
-    cfg: Sb3AgentCfg, path: str | Path, normalizer: dict[str, np.ndarray] | None, env: VecEnv, device: str
-) -> Any:
-    """Load a checkpoint to go on training with the options of the configuration.
-
-    What was learned goes on as it is: networks, temperature, PPO's noise, normaliser.
-
-    Args:
-        cfg: The configuration; its networks and optimiser must be those of the checkpoint.
-        path: The checkpoint.
-        normalizer: The checkpoint's statistics, which the environment takes over.
-        env: The environment.
-        device: Device of Stable-Baselines3's networks.
-
-    Raises:
-        ValueError: If checkpoint and configuration do not fit each other.
-    """
-    if (normalizer is not None) != isinstance(env, NormalizedVecEnv):
-        have = "has a" if normalizer is not None else "has no"
-        raise ValueError(f"the checkpoint {have} normaliser, other than the configuration; set agent.normalize")
-    if isinstance(env, NormalizedVecEnv):
-        assert normalizer is not None
-        env.load_state(normalizer)
-    options = constructor_options(cfg, env.num_envs, device)
-    policy_kwargs = options.pop("policy_kwargs")
-    # what was learned goes on: temperature and, of PPO, noise
-    options.pop("ent_coef", None)
-    policy_kwargs.pop("log_std_init", None)
-    if cfg.algorithm == "TQC":
-        policy_kwargs["top_quantiles_to_drop_per_net"] = options["top_quantiles_to_drop_per_net"]
-    model = load_model(cfg, path, env=env, **options)
-    for option, value in policy_kwargs.items():
-        saved = model.policy_kwargs.get(option, value)
-        if not _same(saved, value):
-            name = getattr(value, "__name__", value)
-            raise ValueError(f"its {option} is not {name}; a training goes on with the one it began with")
-    if isinstance(cfg, Sb3OffPolicyCfg):
-        model.policy.use_sde = cfg.use_sde
-    return model

@@ -16,8 +16,8 @@ import torch
 from isaaclab_offpolicy.cli.arguments import CliError
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
+from .checkpoint import load_for_playback, read_checkpoint
 from .environment import check_bounds
-from .models import load_model, read_checkpoint
 from .vec_env import AffineNormalizer
 
 
@@ -40,10 +40,8 @@ def load_policy(env: Any, cfg: Sb3AgentCfg, checkpoint: str) -> Callable[..., to
     try:
         contents = read_checkpoint(cfg, checkpoint)
         check_bounds(env, contents.bounds)
-        options: dict[str, Any] = {"device": str(device)} if cfg.library == "sb3" else {}
-        if isinstance(cfg, Sb3OffPolicyCfg):
-            options["buffer_size"] = 1  # nothing is stored
-        model = load_model(cfg, checkpoint, **options)
+        observations = env.unwrapped.single_observation_space["policy"].shape[0]
+        model: Any = load_for_playback(cfg, contents, observations, str(device))
     except ValueError as error:
         raise CliError(f"{checkpoint}: {error}") from None
     normalize = AffineNormalizer(contents.normalizer) if contents.normalizer is not None else np.asarray

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import pickle
 import re
 import statistics
 import sys
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -30,9 +31,10 @@ from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, SB3_CHECKPOINT
 from isaaclab_offpolicy.cli.runner import MIN_EPISODES, Interruption, ProgressTable, write_provenance
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
+from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
-from .models import build, constructor_options, load_for_training, read_checkpoint, save_checkpoint
+from .models import build, constructor_options
 from .vec_env import NormalizedVecEnv
 
 COUNT_EVERY = 16
@@ -125,7 +127,7 @@ class TrainingCallback(BaseCallback):
             self.last_checkpoint = path
             # after what is small and matters most; without it, the one of an earlier checkpoint stays
             if isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer and save_replay(self.model, path):
-                for old in set(self.run_dir.glob("replay_*.pkl")) - {replay_path(path)}:
+                for old in set(self.run_dir.glob("replay_*.npz")) - {replay_path(path)}:
                     old.unlink(missing_ok=True)
         episodes = self.model.ep_info_buffer
         if not self.cfg.eval_interval and episodes is not None and len(episodes) >= MIN_EPISODES:
@@ -329,8 +331,7 @@ def train(
         if checkpoint:
             contents = read_checkpoint(cfg, checkpoint)
             vec_env = make_vec_env(env, cfg, contents.bounds)
-            model = load_for_training(cfg, checkpoint, contents.normalizer, vec_env, device)
-            model.tensorboard_log = str(run_dir)
+            model = load_for_training(cfg, contents, vec_env, device, str(run_dir))
             if off_policy is not None:
                 restore_replay(model, off_policy, Path(checkpoint))
         else:
@@ -372,7 +373,7 @@ def train(
 
 def replay_path(checkpoint: Path) -> Path:
     """Where the replay buffer of a checkpoint lies."""
-    return checkpoint.with_name(checkpoint.stem.replace("model", "replay") + ".pkl")
+    return checkpoint.with_name(checkpoint.stem.replace("model", "replay") + ".npz")
 
 
 def find_replay(checkpoint: Path) -> Path | None:
@@ -383,17 +384,18 @@ def find_replay(checkpoint: Path) -> Path | None:
 
     if not re.fullmatch(SB3_CHECKPOINT_PATTERN, checkpoint.name):
         return None
-    found = [path for path in checkpoint.parent.glob("replay_*.pkl") if re.fullmatch(r"replay_\d+\.pkl", path.name)]
+    found = [path for path in checkpoint.parent.glob("replay_*.npz") if re.fullmatch(r"replay_\d+\.npz", path.name)]
     return max((path for path in found if steps(path) <= steps(checkpoint)), key=steps, default=None)
 
 
 def save_replay(model: Any, checkpoint: Path) -> bool:
     """Write the replay buffer beside a checkpoint; returns whether that went well, and reports if not."""
-    path = replay_path(checkpoint)
+    path, buffer = replay_path(checkpoint), cast(StepReplayBuffer, model.replay_buffer)
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        model.save_replay_buffer(temporary)
-        with temporary.open("rb") as file:
+        with temporary.open("wb") as file:
+            np.savez(file, **buffer.state())  # type: ignore[arg-type]
+            file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -417,16 +419,14 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
     if path is None:
         refill = max(cfg.learning_starts, RESUME_VECTOR_STEPS * num_envs)
         model.resume_learning_at = model.num_timesteps + refill
+        if any(checkpoint.parent.glob("replay_*.pkl")):
+            print("[INFO] replay_*.pkl are pickles, as version 0.1 wrote them; they are not read")
         print(f"[INFO] no replay buffer beside {checkpoint.name}: {refill} transitions are collected before learning")
         return
-    model.replay_buffer = cast(Any, None)  # two of them need not fit into memory
-    try:
-        model.load_replay_buffer(path)
-    except (OSError, EOFError, AttributeError, AssertionError, pickle.UnpicklingError) as error:
-        raise ValueError(f"replay buffer {path} cannot be read: {error}") from None
     buffer: StepReplayBuffer = model.replay_buffer
-    if buffer.n_envs != num_envs:
-        raise ValueError(f"replay buffer {path} is of {buffer.n_envs} environments, not of {num_envs}")
-    buffer.n_steps, buffer.gamma = cfg.n_steps, cfg.gamma
+    try:
+        buffer.load_state(path)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"replay buffer {path} cannot be read: {error}") from None
     buffer.cut()
     print(f"[INFO] replay buffer: {path}")
