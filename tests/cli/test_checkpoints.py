@@ -82,7 +82,7 @@ def test_what_would_be_called_is_named(tmp_path: Path) -> None:
     # without torch's container as well
     path.write_bytes(pickle.dumps({"infos": Evil(tmp_path / "canary")}))
     for mmap in (False, True):
-        with pytest.raises(CliError, match="model_0.pt is not a checkpoint: "):
+        with pytest.raises(CliError, match=r"model_0.pt is not a checkpoint: "):
             read_tensors(str(path), mmap=mmap)
     assert not (tmp_path / "canary").exists()
 

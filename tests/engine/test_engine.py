@@ -39,6 +39,9 @@ for on_gpu in (False, True):
     config = ovphysx.PhysXConfig(num_threads=8, carbonite_overrides=overrides)
     assert config.carbonite_overrides["/physics/physxDispatcher"] is on_gpu
     assert config.carbonite_overrides.get("/UJITSO/enabled", True) is on_gpu
+    # no cylinder is a convex core on a CPU
+    assert config.collision_cylinder_custom_geometry is (None if on_gpu else False)
+    assert config.collision_cone_custom_geometry is (None if on_gpu else False)
 print("fine")
 """
 

@@ -3,27 +3,58 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import bdx_description
 import numpy as np
 import pytest
-from pxr import Gf, Sdf, Usd, UsdPhysics
+import trimesh
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 from write_robots import SOURCES
 from write_robots import __file__ as write_robots_file
 
-from isaaclab_offpolicy.robots import DATA_DIR, GROUND_PLANE_USD
+from isaaclab_offpolicy.robots import DATA_DIR, GROUND_PLANE_USD, urdf_to_usd
 from isaaclab_offpolicy.robots.check import UrdfModel, read_usd, report
 from isaaclab_offpolicy.robots.urdf_to_usd import (
+    Shape,
     fit_mesh,
     link_poses,
     overlaps,
+    principal_axes,
+    prism_corners,
     read_urdf,
     write_ground_plane,
     write_usd,
 )
+
+INERTIA = ("physics:diagonalInertia", "physics:principalAxes")
+
+
+def prims(path: Path) -> dict[str, Any]:
+    """What a USD says of each prim: type, schemas, targets of its relations, and attributes."""
+    result, stage = {}, Usd.Stage.Open(str(path))
+    for prim in stage.Traverse():
+        relations = {rel.GetName(): [str(t) for t in rel.GetTargets()] for rel in prim.GetRelationships()}
+        attributes = {a.GetName(): a.Get() for a in prim.GetAttributes() if a.HasAuthoredValue()}
+        result[str(prim.GetPath())] = (str(prim.GetTypeName()), prim.GetAppliedSchemas(), relations, attributes)
+    return result
+
+
+def assert_same_value(mine: Any, theirs: Any) -> None:
+    """Numbers to 1e-6, rotations as rotations, everything else as it is."""
+    if isinstance(mine, Gf.Quatf):
+        assert abs(Gf.Dot(mine, theirs)) == pytest.approx(1.0, abs=1e-6)
+        return
+    values = np.asarray(mine)
+    if values.dtype.kind in "fiu":
+        np.testing.assert_allclose(values, np.asarray(theirs), atol=1e-6, rtol=1e-6)
+    else:
+        assert mine == theirs
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -33,15 +64,119 @@ def test_the_shipped_files_are_what_the_tool_writes(name: str, tmp_path: Path) -
     robot = source.read(name)
     pairs = sorted(overlaps(robot) | overlaps(robot, source.stance))
     write_usd(robot, tmp_path / "robot.usda", Sdf.Layer.FindOrOpen(str(shipped)).comment, pairs)
-    assert (tmp_path / "robot.usda").read_text() == shipped.read_text()
+    written, expected = prims(tmp_path / "robot.usda"), prims(shipped)
+    assert list(written) == list(expected)
+    for path, (kind, schemas, relations, attributes) in written.items():
+        assert (kind, schemas, relations) == expected[path][:3]
+        theirs = expected[path][3]
+        assert set(attributes) == set(theirs)
+        for attribute in set(attributes) - set(INERTIA):
+            assert_same_value(attributes[attribute], theirs[attribute])
+    # of two equal moments the axes are anybody's: what counts is the tensor
+    bodies = read_usd(shipped).bodies
+    for body, mine in read_usd(tmp_path / "robot.usda").bodies.items():
+        scale = np.linalg.norm(bodies[body].inertia)
+        np.testing.assert_allclose(mine.inertia, bodies[body].inertia, rtol=0.0, atol=1e-6 * scale)
     assert {path.name for path in shipped.parent.iterdir()} >= {"LICENSE.txt", "PROVENANCE.md"}
+
+
+@pytest.mark.parametrize("name", [*SOURCES, "ground_plane"])
+def test_no_shipped_file_has_a_cylinder_or_a_cone(name: str) -> None:
+    path = DATA_DIR / name / f"{name}.usda" if name in SOURCES else Path(GROUND_PLANE_USD)
+    assert {kind for kind, *_ in prims(path).values()} & {"Cylinder", "Cylinder_1", "Cone"} == set()
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def test_the_shipped_ground_and_biped_are_what_the_tool_writes(tmp_path: Path) -> None:
     write_ground_plane(tmp_path / "ground.usda")
     assert (tmp_path / "ground.usda").read_text() == Path(GROUND_PLANE_USD).read_text()
     bdx_description.write(tmp_path / "bdx.urdf")
-    assert (tmp_path / "bdx.urdf").read_text() == (DATA_DIR / "bdx" / "bdx.urdf").read_text()
+    written, shipped = ((f / "bdx.urdf").read_text() for f in (tmp_path, DATA_DIR / "bdx"))
+    assert NUMBER.sub("", written) == NUMBER.sub("", shipped)
+    # sines and roots have other last digits elsewhere
+    mine, theirs = (np.array(NUMBER.findall(text), dtype=float) for text in (written, shipped))
+    np.testing.assert_allclose(mine, theirs, rtol=2e-5, atol=1e-9)
+
+
+INERTIAS = {
+    "three equal": np.diag([2.0, 2.0, 2.0]),
+    "two equal": np.diag([1.0, 3.0, 3.0]),
+    "two equal, turned": np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]),
+    "two equal along a diagonal": np.eye(3) - np.ones((3, 3)) / 6.0,
+    "at 45 degrees": np.array([[2.0, 0.5, 0.0], [0.5, 2.0, 0.0], [0.0, 0.0, 4.0]]),
+    "small": np.diag([1e-6, 2e-6, 3e-6]),
+    "all different": np.array([[3.0, 0.2, -0.1], [0.2, 2.0, 0.3], [-0.1, 0.3, 1.0]]),
+}
+
+
+@pytest.mark.parametrize("name", INERTIAS)
+def test_principal_axes_are_the_same_whatever_the_eigendecomposition_gives(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inertia = INERTIAS[name]
+    moments, axes = principal_axes(inertia)
+    np.testing.assert_allclose(axes @ np.diag(moments) @ axes.T, inertia, rtol=0.0, atol=1e-9 * inertia.max())
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
+    assert np.linalg.det(axes) == pytest.approx(1.0)
+    # as near to the body's axes as they can be: no other order or signs are nearer
+    assert np.trace(axes) >= 0.99
+    eigh, rng = np.linalg.eigh, np.random.default_rng(0)
+
+    def another_machine(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Other signs, other last bits, and other axes in the plane of equal moments."""
+        values, vectors = eigh(matrix + 1e-16 * matrix.max() * rng.normal(size=(3, 3)))
+        for i in (0, 1):
+            if values[i + 1] - values[i] < 1e-9 * values[-1]:
+                angle = rng.uniform(0.0, 2.0 * np.pi)
+                c, s = np.cos(angle), np.sin(angle)
+                vectors[:, i : i + 2] = vectors[:, i : i + 2] @ np.array([[c, -s], [s, c]])
+        return values, vectors * rng.choice([-1.0, 1.0], 3)
+
+    monkeypatch.setattr(np.linalg, "eigh", another_machine)
+    for _ in range(100):
+        other_moments, other_axes = principal_axes(inertia)
+        np.testing.assert_allclose(other_moments, moments, rtol=1e-9)
+        np.testing.assert_allclose(other_axes, axes, atol=1e-7)
+
+
+def support(shape: Shape, directions: np.ndarray) -> np.ndarray:
+    """How far a shape reaches in directions of its link's frame [m], shape (D,)."""
+    local, center = directions @ shape.pose[:3, :3], directions @ shape.pose[:3, 3]
+    if shape.kind == "prism":
+        return center + (local @ prism_corners(*shape.size).T).max(axis=1)
+    radius, length = shape.size
+    if shape.kind == "cylinder":
+        return center + radius * np.hypot(local[:, 0], local[:, 1]) + length / 2 * np.abs(local[:, 2])
+    assert shape.kind == "capsule"
+    return center + radius + length / 2 * np.abs(local[:, 2])
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "bdx"])
+def test_what_takes_a_cylinders_place_reaches_as_far(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced = SOURCES[name].read(name)
+    monkeypatch.setattr(urdf_to_usd, "replace_cylinder", lambda shape, slender: shape)
+    original = SOURCES[name].read(name)
+    axes = np.concatenate([np.eye(3), -np.eye(3)])
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(1000, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    count = 0
+    for link, before in original.links.items():
+        for old, new in zip(before.shapes, replaced.links[link].shapes, strict=True):
+            if old.kind != "cylinder":
+                assert (new.kind, new.size) == (old.kind, old.size)
+                continue
+            count += 1
+            # along the link's axes, and along the shape's own
+            for frame in (axes, axes @ old.pose[:3, :3].T):
+                np.testing.assert_allclose(support(new, frame), support(old, frame), atol=0.0015)
+            # in any direction: prisms within 1.9 % of the radius, the ends of capsules 0.41 radii of thin tubes
+            lost = support(old, directions) - support(new, directions)
+            assert lost.min() > -1e-9, "nowhere farther out than the cylinder"
+            assert lost.max() < (0.0073 if new.kind == "capsule" else 0.0018)
+    assert count == {"unitree_a1": 8, "unitree_go1": 16, "anymal_b": 24, "anymal_c": 29, "unitree_go2": 0}[name]
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -226,11 +361,36 @@ def test_bodies_that_overlap_in_a_stance_do_not_collide(tmp_path: Path) -> None:
     assert [str(target) for target in rel.GetTargets()] == ["/twins/lower"]
 
 
-def test_cylinders_become_capsules_of_the_same_extents(tmp_path: Path) -> None:
+def test_no_cylinder_is_left(tmp_path: Path) -> None:
     (tmp_path / "twins.urdf").write_text(TWINS)
-    robot = read_urdf(tmp_path / "twins.urdf", replace_cylinders_with_capsules=True)
+    (shape,) = read_urdf(tmp_path / "twins.urdf").links["lower"].shapes
+    assert shape.kind == "capsule" and shape.size == pytest.approx((0.05, 0.1)), "a slender one"
+    (tmp_path / "disc.urdf").write_text(TWINS.replace('length="0.2"', 'length="0.15"'))
+    robot = read_urdf(tmp_path / "disc.urdf")
     (shape,) = robot.links["lower"].shapes
-    assert shape.kind == "capsule" and shape.size == pytest.approx((0.05, 0.1))
+    assert shape.kind == "prism" and shape.size == pytest.approx((0.05, 0.15))
+    (shape,) = read_urdf(tmp_path / "disc.urdf", slender=2.9).links["lower"].shapes
+    assert shape.kind == "capsule" and shape.size == pytest.approx((0.05, 0.05))
+    # one that would be thicker than long stays what it is
+    (tmp_path / "coin.urdf").write_text(TWINS.replace('length="0.2"', 'length="0.02"'))
+    (shape,) = read_urdf(tmp_path / "coin.urdf", slender=0.0).links["lower"].shapes
+    assert shape.kind == "prism" and shape.size == pytest.approx((0.05, 0.02))
+
+    write_usd(robot, tmp_path / "disc.usda")
+    stage = Usd.Stage.Open(str(tmp_path / "disc.usda"))
+    prim = UsdGeom.Mesh(stage.GetPrimAtPath("/twins/lower/collision_0"))
+    counts = np.array(prim.GetFaceVertexCountsAttr().Get())
+    faces = np.split(np.array(prim.GetFaceVertexIndicesAttr().Get()), np.cumsum(counts)[:-1])
+    triangles = [(face[0], *pair) for face in faces for pair in itertools.pairwise(face[1:])]
+    mesh = trimesh.Trimesh(np.array(prim.GetPointsAttr().Get()), triangles)
+    # a closed surface whose faces look outwards: its volume is positive, and that of a regular prism
+    assert mesh.is_watertight and mesh.is_convex
+    assert mesh.volume == pytest.approx(8 * np.sin(np.pi / 8) * 0.05**2 * 0.15, rel=1e-5)
+    assert UsdPhysics.MeshCollisionAPI(prim.GetPrim()).GetApproximationAttr().Get() == "convexHull"
+    # what was made by hand is not written either
+    robot.links["lower"].shapes[0].kind = "cylinder"
+    with pytest.raises(ValueError, match="'cylinder' is not written"):
+        write_usd(robot, tmp_path / "cylinder.usda")
 
 
 def test_the_command_line_tool_converts_and_reports(tmp_path: Path) -> None:
@@ -249,6 +409,7 @@ def test_the_command_line_tool_converts_and_reports(tmp_path: Path) -> None:
     for arguments, message in (
         (["--mesh", "foot=cone"], "'cone' is not one of"),
         (["--stance", "a=b"], "'b' is not an angle"),
+        (["--slender", "1"], "--slender is at least 2, not 1"),
         ([], ""),
     ):
         bad = [*command, *arguments] if message else [sys.executable, str(tool), "nothing.urdf", "out.usda"]

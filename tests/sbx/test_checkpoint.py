@@ -215,6 +215,10 @@ def evil_array(canary: Path) -> bytes:
     return buffer.getvalue()
 
 
+def evil_yaml(canary: Path) -> bytes:
+    return f"!!python/object/apply:os.system ['touch {canary}']".encode()
+
+
 def evil_data(path: Path, name: str, canary: Path) -> bytes:
     """The member ``data`` of a checkpoint of version 0.1, with one of its objects replaced."""
     with zipfile.ZipFile(path) as archive:
@@ -232,9 +236,8 @@ def test_a_checkpoint_that_would_run_a_command_is_refused(tmp_path: Path, librar
     cfg, path, canary = small(library, "SAC"), tmp_path / "m.zip", tmp_path / "canary"
     if "." in member:
         write(cfg, path)
-        content = {
-            ".npz": evil_array, ".pth": evil_torch, ".yaml": lambda c: f"!!python/object/apply:os.system ['touch {c}']".encode(),
-        }.get(Path(member).suffix, lambda c: pickle.dumps(Evil(c)))(canary)  # fmt: skip
+        makers = {".npz": evil_array, ".pth": evil_torch, ".yaml": evil_yaml}
+        content = makers.get(Path(member).suffix, lambda c: pickle.dumps(Evil(c)))(canary)
         replaced(path, member, content)
     else:
         write_as_version_0_1(cfg, path)
@@ -252,7 +255,7 @@ def test_what_a_pickle_names_is_neither_imported_nor_called(tmp_path: Path) -> N
         # names of an allowed package are not called either
         program = b"cnumpy.testing\nrundocs\n(V" + code.encode() + b"\ntR."
         assert read_pickle(program) == (code,)
-        with pytest.raises(pickle.UnpicklingError, match="builtins.exec"):
+        with pytest.raises(pickle.UnpicklingError, match=r"builtins.exec"):
             read_pickle(b"cbuiltins\nexec\n(V" + code.encode() + b"\ntR.")
     assert not canary.exists()
 

@@ -4,7 +4,8 @@
 """Looks at a robot as an engine has it, and exercises its task: ENGINE TASK OUT.npz, in a process of its own.
 
 Written are the bodies' mass properties, the joints' limits, body poses in random joint positions, the first steps of a
-fixed motion, what a kick of all joints, 150 steps of zero and 200 steps of random action do, and how short trainings
+fixed motion, what a kick of all joints, 150 steps of zero and 200 steps of random action do, what the contact sensor
+reports of robots that tumble onto flat ground, and how short trainings
 end: of every task on PhysX, and of one on MuJoCo-Warp, which is slow on the CPU.
 """
 
@@ -26,6 +27,8 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 
 POSES = 100
+TUMBLES = (20, 200)
+"""Robots that are dropped, and physics steps after that."""
 NEWTON_TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 NUM_ENVS = {"ovphysx": 10, "newton_mjwarp": 4}
 """Environments on flat ground: on the CPU, MuJoCo-Warp's time grows with each of them."""
@@ -94,6 +97,8 @@ def main() -> None:
             obs, reward, _, _, _ = env.step(2.0 * torch.rand(num_envs, action_dim) - 1.0)
             finite = finite and bool(obs["policy"].isfinite().all() and reward.isfinite().all())
         result["finite"], result["obs_dim"] = np.array(finite), np.array(obs["policy"].shape[-1])
+        if generator is None:
+            result |= tumble(unwrapped, robot, contacts)
         result |= kinematics(unwrapped, robot)
         if engine == "ovphysx" or task == NEWTON_TASK:
             for agent in ("rsl_rl_sac_cfg_entry_point", "rsl_rl_cfg_entry_point"):
@@ -101,6 +106,34 @@ def main() -> None:
         env.close()
     np.savez(out, **result)
     print("RESULT", out)
+
+
+def tumble(env, robot, contacts) -> dict[str, np.ndarray]:
+    """Drop robots that are turned at random: forces on the sensor's bodies, and where these are.
+
+    The environment's manager is left out, so that nothing is reset.
+    """
+    order = [robot.body_names.index(name) for name in contacts.body_names]
+    default, limits = robot.data.default_joint_pos.torch, robot.data.joint_pos_limits.torch
+    forces, poses = [], []
+    torch.manual_seed(2)
+    for _ in range(TUMBLES[0] // env.num_envs):
+        root = robot.data.default_root_pose.torch.clone()
+        quaternion = torch.randn(env.num_envs, 4)
+        root[:, :3] = env.scene.env_origins + torch.tensor([0.0, 0.0, 0.9])
+        root[:, 3:] = quaternion / quaternion.norm(dim=1, keepdim=True)
+        q = (default + 2.0 * torch.rand_like(default) - 1.0).clamp(limits[..., 0], limits[..., 1])
+        robot.write_root_pose_to_sim_index(root_pose=root)
+        robot.write_root_velocity_to_sim_index(root_velocity=torch.zeros(env.num_envs, 6))
+        robot.write_joint_position_to_sim_index(position=q)
+        robot.write_joint_velocity_to_sim_index(velocity=torch.zeros_like(q))
+        for _ in range(TUMBLES[1]):
+            env.scene.write_data_to_sim()
+            env.sim.step(render=False)
+            env.scene.update(env.physics_dt)
+            forces.append(contacts.data.net_forces_w.torch.norm(dim=-1).numpy().copy())
+            poses.append(robot.data.body_link_pose_w.torch[:, order].numpy().copy())
+    return {"tumble_forces": np.stack(forces), "tumble_poses": np.stack(poses)}
 
 
 def properties(robot) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from commands import succeed
 from write_robots import SOURCES
 
 from isaaclab_offpolicy.robots.check import BodyProperties, UrdfModel
+from isaaclab_offpolicy.robots.urdf_to_usd import Shape, prism_corners
 
 ENGINES = ("ovphysx", "newton_mjwarp")
 TASK_NAMES = {
@@ -29,6 +30,16 @@ TASK_NAMES = {
     "bdx": "BDX",
 }
 FEET = {"bdx": ".*_ankle"}
+PARTS = {
+    "unitree": ("trunk|base", ".*_thigh", ".*_calf", ".*_foot"),
+    "anymal": ("base", ".*_THIGH", ".*_SHANK", ".*_FOOT"),
+    # the shank of the biped is too short to reach the ground before others do
+    "bdx": ("base", ".*_hip_pitch", ".*_ankle"),
+}
+"""Trunk, thighs, shanks and feet, whose contacts the tasks look at."""
+
+SELF_COLLISIONS = ("anymal_b", "anymal_c")
+"""Robots whose bodies touch one another as well, which the sensor reports too."""
 JOINTS = {
     "unitree": [f"{leg}_{part}_joint" for part in ("hip", "thigh", "calf") for leg in ("FL", "FR", "RL", "RR")],
     "anymal": [f"{leg}_{part}" for part in ("HAA", "HFE", "KFE") for leg in ("LF", "LH", "RF", "RH")],
@@ -116,3 +127,62 @@ def test_engines_agree_on_order_and_motion(robot_probe: Probe, robot: str) -> No
     # the same action in the air, 0.2 s; explicit and implicit integration of the same motors differ a little
     assert np.abs(ovphysx["motion"]).max() > 0.1
     np.testing.assert_allclose(ovphysx["motion"], newton["motion"], atol=0.05)
+
+
+def test_every_step_on_rough_terrain_returns(tmp_path: Path) -> None:
+    # with the URDF's cylinders PhysX never returns from the 18th
+    task = "Isaac-Velocity-Rough-Anymal-C-v0"
+    command = [sys.executable, str(Path(__file__).parent / "rough_probe.py"), task, "256", "60"]
+    assert "RESULT longest step" in succeed(command, tmp_path, timeout=300.0)
+
+
+def lowest(shapes: Sequence[Shape], poses: np.ndarray) -> np.ndarray:
+    """Height of the lowest point of a body above z = 0 [m], shape (...).
+
+    Args:
+        shapes: Its shapes.
+        poses: Its poses, positions and quaternions (x, y, z, w), shape (..., 7).
+    """
+    x, y, z, w = np.moveaxis(poses[..., 3:], -1, 0)
+    # the world's vertical in the body's frame: the last row of its rotation matrix
+    up = np.stack([2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)], axis=-1)
+    heights = []
+    for shape in shapes:
+        local = up @ shape.pose[:3, :3]
+        if shape.kind == "box":
+            reach = np.abs(local) @ np.array(shape.size) / 2
+        elif shape.kind == "prism":
+            reach = (local @ prism_corners(*shape.size).T).max(axis=-1)
+        else:
+            radius, length = (*shape.size, 0.0)[:2]
+            reach = radius + np.abs(local[..., 2]) * length / 2
+        heights.append(poses[..., 2] + up @ shape.pose[:3, 3] - reach)
+    return np.min(heights, axis=0)
+
+
+@pytest.mark.parametrize("robot", TASK_NAMES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_touches_the_ground_is_reported(robot_probe: Probe, engine: str, robot: str) -> None:
+    seen = robot_probe(engine, "Flat", robot)
+    forces, poses, names = seen["tumble_forces"], seen["tumble_poses"], [str(name) for name in seen["sensed"]]
+    links = SOURCES[robot].read(robot).links
+    parts = PARTS[robot.partition("_")[0]]
+    touching, reported = dict.fromkeys(parts, 0), dict.fromkeys(parts, 0)
+    pressed, pressed_and_reported = 0, 0
+    for i, name in enumerate(names):
+        if not links[name].shapes:
+            continue
+        height, force = lowest(links[name].shapes, poses[:, :, i]), forces[:, :, i] > 0.1
+        assert height.min() > -0.03, f"{name} is on the ground, not in it"
+        pressed += int((height < -2e-4).sum())
+        pressed_and_reported += int((force & (height < -2e-4)).sum())
+        if robot not in SELF_COLLISIONS:
+            assert not force[height > 0.02].any(), f"{name} is reported in the air"
+        for part in (part for part in parts if re.fullmatch(part, name)):
+            touching[part] += int((height < 5e-4).sum())
+            reported[part] += int((force & (height < 5e-4)).sum())
+    assert pressed > 50 and pressed_and_reported > 0.85 * pressed
+    for part in parts:
+        assert touching[part] > 20, f"{part} hardly touches the ground"
+        # a part that lies there may leave its load to the foot beside it
+        assert reported[part] > 0.5 * touching[part], part

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,10 @@ def parser() -> argparse.ArgumentParser:
         " the same drift of the machine's speed; default 1.",
     )  # fmt: skip
     result.add_argument(
+        "--beside", type=positive_int, metavar="N",
+        help="Measure each time twice, alone and beside N processes that keep a core busy each, and say what is left.",
+    )  # fmt: skip
+    result.add_argument(
         "--agents", nargs="+", default=["sac"], metavar="AGENT[:OVERRIDES]",
         help="With --training: agents, such as sac:agent.algorithm.overlap=true,agent.seed=2; default sac.",
     )  # fmt: skip
@@ -162,6 +167,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = check_device(args.device)
     make = {"learner": _learner_jobs, "recording": _recording_jobs}.get(args.what, _simulation_jobs)
     jobs, columns = make(args, device)
+    if args.beside:
+        jobs = [{**job, "beside": busy} for job in jobs for busy in (0, args.beside)]
     if args.what != "learner" and args.reference:
         raise CliError("--reference is for --learner")
     if args.plot and args.what != "learner" and args.what not in RATES:
@@ -189,6 +196,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             ]
             if args.out:
                 _write_report(args.out, arguments, rows)  # each time: a later measurement may fail
+    if args.beside:
+        _compare_beside(jobs, rounds, next(iter(columns.values())))
     if args.plot:
         plot(rows, args.plot)
     if reference is not None:
@@ -309,14 +318,42 @@ def _recording_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[st
     return jobs, {"actions/s": "actions_per_second", "memory [MiB]": "memory_mib", "error [%]": "error_percent"}
 
 
+def _compare_beside(
+    jobs: Sequence[Mapping[str, Any]], rounds: Sequence[Sequence[Mapping[str, float]]], rate: str
+) -> None:
+    """Print what is left of a rate beside busy processes; jobs alternate between alone and beside them."""
+    for alone, beside, job in zip(rounds[::2], rounds[1::2], jobs[1::2], strict=True):
+        kept = [100.0 * there[rate] / here[rate] for here, there in zip(alone, beside, strict=True)]
+        spread = f" ({min(kept):.0f} to {max(kept):.0f} in {len(kept)} rounds)" if len(kept) > 1 else ""
+        which = str(job.get("task", job.get("learner", job["what"])))
+        print(f"{which} beside {job['beside']}: {statistics.median(kept):.0f} % of {rate} alone{spread}", flush=True)
+
+
+@contextmanager
+def _busy_processes(count: int) -> Iterator[None]:
+    """So many processes that each keep a core busy."""
+    processes = [
+        subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], stdin=subprocess.DEVNULL)
+        for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def _in_process(job: Mapping[str, Any]) -> dict[str, float]:
-    """Measure in a process of its own."""
-    result = subprocess.run(
-        [sys.executable, "-m", "isaaclab_offpolicy.cli.benchmark", "--in_process", json.dumps(job)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+    """Measure in a process of its own, beside as many busy ones as the job says."""
+    job = dict(job)
+    with _busy_processes(job.pop("beside", 0)):
+        result = subprocess.run(
+            [sys.executable, "-m", "isaaclab_offpolicy.cli.benchmark", "--in_process", json.dumps(job)],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
     line = next((line for line in result.stdout.splitlines() if line.startswith(MARK)), None)
     if line is None:
         which = ", ".join(f"{key} {value}" for key, value in job.items())

@@ -55,8 +55,8 @@ class Shape:
     """``box``, ``sphere``, ``cylinder``, ``capsule`` or ``prism``."""
 
     size: tuple[float, ...]
-    """Box: full extents (x, y, z) [m]; sphere: (radius,) [m]; cylinder, prism and capsule: (radius, length along z) [m],
-    of a capsule without the caps."""
+    """Box: full extents (x, y, z) [m]; sphere: (radius,) [m]; cylinder, prism and capsule: (radius, length along z)
+    [m], the length of a capsule without its caps."""
 
     pose: np.ndarray
     """Homogeneous transform into the link's frame, shape (4, 4)."""

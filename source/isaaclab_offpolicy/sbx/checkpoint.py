@@ -78,7 +78,7 @@ class Checkpoint(NamedTuple):
     """Stable-Baselines3's counters."""
 
     states: Any
-    """SBX: nested dictionaries of arrays by the name of a train state. Stable-Baselines3: state dictionaries by name."""
+    """Of SBX nested dictionaries of arrays by the name of a train state, of Stable-Baselines3 state dictionaries."""
 
 
 def save_checkpoint(model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path) -> None:
