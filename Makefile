@@ -12,6 +12,11 @@ PYTHON := .venv/bin/python
 # thousands of modules would be compiled anew at every start of a simulation
 unexport PYTHONDONTWRITEBYTECODE
 
+# Python reads the path of the checkout in the locale's encoding, which has to know all of its letters
+ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
+export LC_ALL := C.UTF-8
+endif
+
 # pyright: no look-up of its newest version
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -29,7 +34,7 @@ demo: install ## run the demo
 	$(PYTHON) scripts/demo.py $(ARGS)
 
 test: install ## run all tests that this machine can run
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 test-fast: install ## run the tests that need no simulator
 	$(PYTHON) -m pytest -m unit $(ARGS)

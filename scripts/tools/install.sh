@@ -10,6 +10,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 exec </dev/null
+# Python reads the path of the checkout in the locale's encoding, which has to know all of its letters
+[ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8
 
 extras=${EXTRAS-cpu,sbx,dev,docs}
 python=.venv/bin/python

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,28 @@ def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.
     with pytest.raises(CliError, match="in common"):
         benchmark.compare_with_reference(rows, [], 0.15)
     capsys.readouterr()
+
+
+def test_beside_busy_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+    command = ["--recording", "--actions", "20000", "--num_actions", "2", "--device", "cpu"]
+    benchmark.main([*command, "--beside", "2", "--rounds", "2", "--out", str(out)])
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"recording beside 2: \d+ % of actions_per_second alone \(\d+ to \d+ in 2 rounds\)", lines[-1]
+    ), lines
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["beside"] for row in rows] == [0, 2] and all(row["actions_per_second"] > 0.0 for row in rows)
+    busy = benchmark._busy_processes(2)
+    with busy:
+        children = [Path(f"/proc/{pid}/cmdline") for pid in _children()]
+        assert sum(b"while True" in child.read_bytes() for child in children) == 2
+    assert not [pid for pid in _children() if b"while True" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _children() -> list[str]:
+    """Processes that this one has started."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
 @pytest.mark.parametrize("agent", ["sac", "ppo"])

@@ -253,7 +253,7 @@ def test_what_a_pickle_names_is_neither_imported_nor_called(tmp_path: Path) -> N
         read_pickle(pickle.dumps(Evil(canary)))
     for code in (f"import os; os.system('touch {canary}')", "import antigravity"):
         # names of an allowed package are not called either
-        program = b"cnumpy.testing\nrundocs\n(V" + code.encode() + b"\ntR."
+        program = b"cnumpy.testing\nrundocs\n(V" + code.encode("raw_unicode_escape") + b"\ntR."
         assert read_pickle(program) == (code,)
         with pytest.raises(pickle.UnpicklingError, match=r"builtins.exec"):
             read_pickle(b"cbuiltins\nexec\n(V" + code.encode() + b"\ntR.")

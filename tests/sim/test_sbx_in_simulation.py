@@ -96,7 +96,10 @@ def test_a_killed_training_is_resumed_evaluated_and_played(tmp_path: Path) -> No
     raw = np.load(tmp_path / "raw.npz")["actions"]
     assert raw.shape == (6 * 16, 12) and len(np.unique(raw[:, 0])) > 80, "sampled, not held"
     assert (raw >= np.array(policy.low) - 1e-5).all() and (raw <= np.array(policy.high) + 1e-5).all()
-    np.testing.assert_allclose([recorded.low, recorded.high], np.percentile(raw, [2.5, 97.5], axis=0), atol=0.1)
+    # between the actions beside the percentiles, and as wide as a bin of the histogram more
+    around = [np.sort(raw, axis=0)[i] for i in (0, 5, -6, -1)]
+    assert (np.array(recorded.low) >= around[0] - 0.05).all() and (np.array(recorded.low) <= around[1] + 0.05).all()
+    assert (np.array(recorded.high) >= around[2] - 0.05).all() and (np.array(recorded.high) <= around[3] + 0.05).all()
     succeed(
         [
             *script("play"), "--task", TASK, "--agent", "sbx-sac", "--num_envs", "2", "--device", "cpu", "--video",

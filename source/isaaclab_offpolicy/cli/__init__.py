@@ -5,9 +5,10 @@
 
 import os
 
-# Threads of torch and of the kernels that wait for one another shall sleep. As OpenMP is left to itself they spin, and
-# beside another process the one that is waited for does not get a core: a training keeps 42 % of its speed, and 64 %
-# with this (docs, "The learner's speed"). OpenMP reads it once, when it is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads of torch and of the kernels that wait for one another shall sleep soon. As OpenMP is left to itself they spin
+# for milliseconds, and beside another process the one that is waited for does not get a core: docs, "The learner's
+# speed". OpenMP reads this once, when it is loaded.
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
+    os.environ["GOMP_SPINCOUNT"] = "300"
 # rsl_rl's logger stores the repository's state; without a git program it shall leave that out, and not fail
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
