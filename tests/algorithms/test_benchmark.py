@@ -107,11 +107,14 @@ def test_beside_busy_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ), lines
     rows = json.loads(out.read_text())["rows"]
     assert [row["beside"] for row in rows] == [0, 2] and all(row["actions_per_second"] > 0.0 for row in rows)
+    for other in (["--plot", "x.png"], ["--collection"]):
+        with pytest.raises(CliError, match="--beside does not go with"):
+            benchmark.main([*(command if other[0] == "--plot" else []), *other, "--beside", "1"])
     busy = benchmark._busy_processes(2)
     with busy:
         children = [Path(f"/proc/{pid}/cmdline") for pid in _children()]
-        assert sum(b"while True" in child.read_bytes() for child in children) == 2
-    assert not [pid for pid in _children() if b"while True" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert sum(b"while os.getppid" in child.read_bytes() for child in children) == 2
+    assert not [pid for pid in _children() if b"while os.getppid" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def _children() -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import os
@@ -13,10 +14,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+import yaml
 
+from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.cli.arguments import CliError
 from isaaclab_offpolicy.cli.checkpoints import read_tensors
 
@@ -48,10 +50,10 @@ def evil(agent: str, canary: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         library, algorithm = agent.split("-")[:2]
         archive.writestr("agent.json", json.dumps({"library": library, "algorithm": algorithm.upper()}))
-        bounds = {"joints": ["a"], "low": [-1.0], "high": [1.0], "source": "test"}
-        archive.writestr("bounds.yaml", json.dumps(bounds))
-        with archive.open("normalizer.npz", "w") as file:
-            np.savez(file, mean=np.array([Evil(canary)], dtype=object))
+        bounds = ActionBounds(("a",), (-1.0,), (1.0,), "test")
+        archive.writestr("bounds.yaml", yaml.safe_dump(bounds.to_dict()))
+        data = base64.b64encode(pickle.dumps(Evil(canary))).decode()
+        archive.writestr("data", json.dumps({"policy_kwargs": {":serialized:": data}}))
     return path
 
 
@@ -71,6 +73,7 @@ def test_every_command_refuses_a_checkpoint_that_would_run_something(
         main(["--task", TASK, "--agent", agent, COMMANDS[command], str(path), *out])
     text = str(error.value)
     assert f"{path.name}" in text and "not a checkpoint" in text and "\n" not in text.strip()
+    assert "it would call posix.system" in text
     assert "weights_only" not in text, "no advice to read it all the same"
     assert not canary.exists()
 
@@ -79,6 +82,10 @@ def test_what_would_be_called_is_named(tmp_path: Path) -> None:
     path = evil("ppo", tmp_path / "canary")
     with pytest.raises(CliError, match=r"it would call posix.system; only tensors and plain values are read"):
         read_tensors(str(path))
+    policy = path.with_name("policy.pt")
+    torch.jit.script(torch.nn.Linear(1, 1)).save(str(policy))
+    with pytest.raises(CliError, match=r"policy.pt is not a checkpoint: it is an exported TorchScript policy"):
+        read_tensors(str(policy))
     # without torch's container as well
     path.write_bytes(pickle.dumps({"infos": Evil(tmp_path / "canary")}))
     for mmap in (False, True):
@@ -89,8 +96,9 @@ def test_what_would_be_called_is_named(tmp_path: Path) -> None:
 
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "model_0.pt"
-    for content in (b"", b"PK", b"text", bytes(100)):
+    for content in (b"", b"PK", b"text", bytes(100), b"J", b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."):
         path.write_bytes(content)
         with pytest.raises(CliError) as error:
             read_tensors(str(path))
-        assert "model_0.pt is not a checkpoint: " in str(error.value) and "\n" not in str(error.value).strip()
+        text = str(error.value).strip()
+        assert "model_0.pt is not a checkpoint: " in text and "\n" not in text and "weights_only" not in text

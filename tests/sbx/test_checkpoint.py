@@ -155,10 +155,11 @@ def test_ppo_begins_with_the_noise_that_is_asked_for_and_goes_on_with_what_it_ha
         np.testing.assert_allclose(actions[:, 0].std(), 0.3, rtol=0.1)
 
 
-def test_a_training_goes_on_with_the_networks_that_it_began_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize("writer", [write, write_as_version_0_1])
+def test_a_training_goes_on_with_the_networks_that_it_began_with(tmp_path: Path, writer: Any) -> None:
     for algorithm in ("SAC", "TQC"):
         cfg = small("sbx", algorithm)
-        write(cfg, tmp_path / "m.zip")
+        writer(cfg, tmp_path / "m.zip")
         others: dict[str, Any] = {"top_quantiles_to_drop_per_net": 7}
         if algorithm == "SAC":
             others = {"net_arch": [9], "activation": "relu", "optimizer": "adam"}
@@ -167,6 +168,44 @@ def test_a_training_goes_on_with_the_networks_that_it_began_with(tmp_path: Path)
             setattr(other, option, value)
             with pytest.raises(ValueError, match=f"its {option}.* is not .*goes on with the one it began with"):
                 load_for_training(other, read_checkpoint(other, tmp_path / "m.zip"), DummyVecEnv([Still]), "cpu")
+
+
+@pytest.mark.parametrize("writer", [write, write_as_version_0_1])
+@pytest.mark.parametrize("library", ["sbx", "sb3"])
+def test_a_policy_is_played_with_its_own_activation(tmp_path: Path, library: str, writer: Any) -> None:
+    cfg = small(library, "SAC", activation="tanh")
+    model = writer(cfg, tmp_path / "m.zip")
+    now = small(library, "SAC", activation="relu", optimizer="adam")
+    played = load_for_playback(now, read_checkpoint(now, tmp_path / "m.zip"), 3, "cpu")
+    np.testing.assert_array_equal(played.predict(OBS, deterministic=True)[0], model.predict(OBS, deterministic=True)[0])
+
+
+@pytest.mark.parametrize(("library", "algorithm"), AGENTS)
+def test_a_training_keeps_the_temperature_that_it_began_with_over_several_resumes(
+    tmp_path: Path, library: str, algorithm: str
+) -> None:
+    write(small(library, algorithm, ent_coef=0.03), tmp_path / "first.zip")
+    now, env = small(library, algorithm), DummyVecEnv([Still])
+    model = load_for_training(now, read_checkpoint(now, tmp_path / "first.zip"), env, "cpu")
+    with zipfile.ZipFile(tmp_path / "second.zip", "w") as archive:
+        write_checkpoint(archive, model, now, BOUNDS, None)
+    checkpoint = read_checkpoint(now, tmp_path / "second.zip")
+    assert checkpoint.options["ent_coef"] == 0.03
+    load_for_training(now, checkpoint, env, "cpu")
+    load_for_playback(now, checkpoint, 3, "cpu")
+
+
+def test_noise_goes_on_where_it_was(tmp_path: Path) -> None:
+    cfg = small("sbx", "SAC")
+    model: Any = build(cfg, DummyVecEnv([Still]), "cpu")
+    first = model.predict(OBS)[0]
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        write_checkpoint(archive, model, cfg, BOUNDS, None)
+    resumed = load_for_training(cfg, read_checkpoint(cfg, tmp_path / "m.zip"), DummyVecEnv([Still]), "cpu")
+    for _ in range(2):
+        later = resumed.predict(OBS)[0]
+        np.testing.assert_array_equal(model.predict(OBS)[0], later)
+        assert np.abs(later - first).max() > 1e-3
 
 
 @pytest.mark.parametrize(("library", "where"), [("sbx", "kernel"), ("sb3", "size mismatch")])
@@ -244,7 +283,9 @@ def test_a_checkpoint_that_would_run_a_command_is_refused(tmp_path: Path, librar
         replaced(path, "data", evil_data(path, member, canary))
     with pytest.raises(ValueError, match="not a checkpoint") as error:
         read_checkpoint(cfg, path)
-    assert "\n" not in str(error.value) and not canary.exists()
+    assert "\n" not in str(error.value) and "weights_only" not in str(error.value) and not canary.exists()
+    if library == "sb3" or "." not in member:
+        assert "would call posix.system" in str(error.value)
 
 
 def test_what_a_pickle_names_is_neither_imported_nor_called(tmp_path: Path) -> None:
@@ -258,6 +299,41 @@ def test_what_a_pickle_names_is_neither_imported_nor_called(tmp_path: Path) -> N
         with pytest.raises(pickle.UnpicklingError, match=r"builtins.exec"):
             read_pickle(b"cbuiltins\nexec\n(V" + code.encode() + b"\ntR.")
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"Nr\xff\xff\xff\x7f0N.",  # room for two thousand million entries
+        b"})" + b"\x85" * 1_000_000 + b"Ns.",  # a million tuples within one another, as a key
+        b"\x82\x01.", b"P0\n.", b"(ios\nsystem\n.", b"N", b"", b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
+    ],
+)  # fmt: skip
+def test_pickles_that_would_take_the_machine_are_refused(program: bytes) -> None:
+    with pytest.raises((pickle.UnpicklingError, ValueError, EOFError)):
+        read_pickle(program)
+
+
+SAC = b'{"format": 2, "library": "sbx", "algorithm": "SAC"}'
+
+
+@pytest.mark.parametrize(
+    ("member", "content"),
+    [
+        ("states.msgpack", b"\x05"), ("states.msgpack", b""), ("agent.json", b"[]"), ("agent.json", b"{}"),
+        ("agent.json", SAC.replace(b"2", b"3")),
+        ("agent.json", SAC[:-1] + b', "options": {"library": "sb3"}, "counters": {}}'),
+        ("agent.json", SAC[:-1] + b', "options": [], "counters": {"_n_updates": "x"}}'),
+        ("agent.json", b" " * 2_000_000), ("bounds.yaml", b"joints: {}"), ("normalizer.npz", b"PK"),
+    ],
+)  # fmt: skip
+def test_contents_that_are_others_are_one_line(tmp_path: Path, member: str, content: bytes) -> None:
+    cfg = small("sbx", "SAC")
+    write(cfg, tmp_path / "m.zip")
+    replaced(tmp_path / "m.zip", member, content)
+    with pytest.raises(ValueError, match="not a checkpoint of SBX") as error:
+        read_checkpoint(cfg, tmp_path / "m.zip")
+    assert "\n" not in str(error.value)
 
 
 def test_a_replay_buffer_goes_on_and_one_that_would_run_a_command_is_refused(tmp_path: Path) -> None:

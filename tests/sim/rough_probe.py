@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Steps a task on PhysX with uniform actions and prints the longest step [s]: TASK NUM_ENVS STEPS."""
+"""Steps a task on PhysX with uniform actions and prints the longest step [s]: TASK NUM_ENVS STEPS [USD]."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def main() -> None:
     load_external_tasks()
     cfg = parse_env_cfg(task, device="cpu", num_envs=num_envs, overrides=["physics=ovphysx"])
     cfg.seed = 1
+    if len(sys.argv) > 4:
+        cfg.scene.robot.spawn.usd_path = sys.argv[4]
     with launch_simulation(cfg, {"device": "cpu"}):
         env = gym.make(task, cfg=cfg)
         env.reset()

@@ -408,5 +408,5 @@ def check_policy_run(args: argparse.Namespace, overrides: Sequence[str], experim
     device = check_device(args.device)
     checkpoint = find_checkpoint(args.checkpoint, args.task, key, experiment)
     check_agent_overrides(args.task, key, overrides)
-    check_checkpoint(checkpoint, args.task, key)
+    check_checkpoint(checkpoint, args.task, key, overrides)
     return PolicyRun(key, device, checkpoint, engine_overrides(args.task, device, overrides))

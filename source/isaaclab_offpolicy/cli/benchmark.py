@@ -168,6 +168,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     make = {"learner": _learner_jobs, "recording": _recording_jobs}.get(args.what, _simulation_jobs)
     jobs, columns = make(args, device)
     if args.beside:
+        if args.plot or args.reference or args.what == "collection":
+            raise CliError("--beside does not go with --plot, --reference and --collection")
         jobs = [{**job, "beside": busy} for job in jobs for busy in (0, args.beside)]
     if args.what != "learner" and args.reference:
         raise CliError("--reference is for --learner")
@@ -332,11 +334,11 @@ def _compare_beside(
 @contextmanager
 def _busy_processes(count: int) -> Iterator[None]:
     """So many processes that each keep a core busy."""
-    processes = [
-        subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], stdin=subprocess.DEVNULL)
-        for _ in range(count)
-    ]
+    program = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass  # not longer than this process"
+    processes: list[subprocess.Popen] = []
     try:
+        for _ in range(count):
+            processes.append(subprocess.Popen([sys.executable, "-S", "-c", program], stdin=subprocess.DEVNULL))  # noqa: PERF401
         yield
     finally:
         for process in processes:

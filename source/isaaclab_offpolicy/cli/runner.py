@@ -27,9 +27,10 @@ from rsl_rl.utils.logger import Logger
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
+from isaaclab_offpolicy.training.safe_load import load_tensors
 
 from .arguments import BEST_CHECKPOINT, CliError
-from .checkpoints import UNREADABLE, read_tensors
+from .checkpoints import read_tensors
 
 PACKAGES = (
     "isaaclab_offpolicy",
@@ -361,9 +362,9 @@ class Runner(OnPolicyRunner):
             print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
             return
         try:
-            sac.load_replay_buffer(read_tensors(str(replay), mmap=True))
-        except (CliError, *UNREADABLE) as error:
-            reason = (str(error).removeprefix(f"{replay} ").splitlines() or [type(error).__name__])[0]
+            sac.load_replay_buffer(load_tensors(replay, mmap=True))
+        except Exception as error:  # a broken file raises nearly anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CliError(f"{replay}: {reason}; move it away to go on without it") from None
         print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
 
@@ -455,9 +456,7 @@ def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
         return load(path, *args)
     except BoundsError as error:
         raise CliError(f"{path}: {error}") from None
-    except CliError:
-        raise
-    except UNREADABLE as error:
+    except Exception as error:  # a broken file raises nearly anything
         reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
         raise CliError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
 

@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume is not None:
         experiment = option(rest, "--experiment_name", "agent.experiment_name")
         checkpoint = find_checkpoint(args.resume, args.task, key, experiment)
-        check_checkpoint(checkpoint, args.task, key)
+        check_checkpoint(checkpoint, args.task, key, overrides)
         command += ["--checkpoint", checkpoint]
     if args.bounds is not None:
         if args.resume is not None:

@@ -579,7 +579,7 @@ def write_usd(
         moments, axes = principal_axes(link.inertia)
         mass.CreateMassAttr(link.mass)
         mass.CreateCenterOfMassAttr(Gf.Vec3f(*_clean(link.com)))
-        mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*_clean(moments)))
+        mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*(float(f"{moment:.9g}") for moment in moments)))
         mass.CreatePrincipalAxesAttr(quaternion(axes))
         for index, shape in enumerate(link.shapes):
             prim = _define_shape(stage, f"{base}/{name}/collision_{index}", shape)

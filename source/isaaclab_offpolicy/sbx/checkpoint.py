@@ -14,12 +14,10 @@ from __future__ import annotations
 import io
 import json
 import os
-import pickle
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 import numpy as np
@@ -31,12 +29,13 @@ from stable_baselines3.common.vec_env import VecEnv
 from isaaclab.utils import replace
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
+from isaaclab_offpolicy.training.safe_load import load_tensors
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .collection import base_env
 from .legacy import read_legacy
 from .models import build
-from .vec_env import NormalizedVecEnv
+from .vec_env import AffineNormalizer, NormalizedVecEnv
 
 AGENT, BOUNDS, NORMALIZER, STATES = "agent.json", "bounds.yaml", "normalizer.npz", "states.msgpack"
 """Members of a checkpoint; those of Stable-Baselines3's agents are ``*.pth`` in place of the last one."""
@@ -55,11 +54,11 @@ CHANGEABLE = ("use_sde",)
 COUNTERS = ("num_timesteps", "_n_updates", "_episode_num")
 """Stable-Baselines3's counters that go on."""
 
-_UNREADABLE = (
-    ValueError, TypeError, KeyError, AttributeError, IndexError, OSError, EOFError, RuntimeError, NotImplementedError,
-    pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, yaml.YAMLError,
-)  # fmt: skip
-"""What reading a broken file may raise."""
+LARGEST = {".json": 2**20, ".yaml": 2**20}
+"""Largest members that are read, by their ending [B]; others may have :data:`LARGEST_STATES`."""
+
+LARGEST_STATES = 2**29
+"""Largest networks with their optimisers, or statistics, that are read [B]: a hundred times the published ones."""
 
 
 class Checkpoint(NamedTuple):
@@ -119,7 +118,9 @@ def write_checkpoint(
         bounds: Bounds of the policy.
         normalizer: Statistics of the observations, as of :meth:`NormalizedVecEnv.state`.
     """
-    options = {name: getattr(cfg, name) for name in (*NETWORK_OPTIONS, "ent_coef") if hasattr(cfg, name)}
+    options = {name: getattr(cfg, name) for name in NETWORK_OPTIONS if hasattr(cfg, name)}
+    # a training that goes on has the one that it began with, whatever the configuration says
+    options["ent_coef"] = getattr(model, "ent_coef_init", None) or model.ent_coef  # type: ignore[attr-defined]
     counters = {name: int(getattr(model, name)) for name in COUNTERS}
     agent = {"format": FORMAT, "library": cfg.library, "algorithm": cfg.algorithm}
     archive.writestr(AGENT, json.dumps({**agent, "options": options, "counters": counters}))
@@ -132,7 +133,8 @@ def write_checkpoint(
         from flax import serialization
 
         states = {name: getattr(owner, name) for owner, name in _train_states(model)}
-        archive.writestr(STATES, serialization.to_bytes({**states, "key": model.key}))  # type: ignore[attr-defined]
+        keys = {name: getattr(owner, key) for name, (owner, key) in _random_keys(model).items()}
+        archive.writestr(STATES, serialization.to_bytes({**states, **keys}))
         return
     variables = {name: getattr(model, name).detach() for name in _torch_variables(model)}
     for name, value in {**model.get_parameters(), "pytorch_variables": variables}.items():
@@ -152,37 +154,55 @@ def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> Checkpoint:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            agent = json.loads(archive.read(AGENT))
-            if (agent["library"], agent["algorithm"]) != (cfg.library, cfg.algorithm):
-                raise WrongAgentError(
-                    f"a checkpoint of {agent['library']}'s {agent['algorithm']}, not of {cfg.library}'s {cfg.algorithm}"
-                )
-            bounds = ActionBounds.from_dict(yaml.safe_load(archive.read(BOUNDS)))
-            normalizer = None
-            if NORMALIZER in names:
-                normalizer = dict(np.load(io.BytesIO(archive.read(NORMALIZER)), allow_pickle=False))
-            if agent.get("format", 1) > FORMAT:
-                raise ValueError(f"its format {agent['format']} is newer than this package's")
-            if "format" in agent:
-                options, counters = agent["options"], agent["counters"]
-                states = _read_msgpack(archive.read(STATES)) if cfg.library == "sbx" else None
-            else:
-                options, counters, states = read_legacy(archive.read("data"), cfg.library == "sbx")
-            if cfg.library == "sb3":
-                states = {
-                    name.removesuffix(".pth"): torch.load(
-                        io.BytesIO(archive.read(name)), map_location="cpu", weights_only=True
-                    )
-                    for name in names
-                    if name.endswith(".pth")
-                }
-            return Checkpoint(bounds, normalizer, options, counters, states)
+            return _read(cfg, archive)
     except WrongAgentError:
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # a broken file raises nearly anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"not a checkpoint of SBX or Stable-Baselines3: {reason}") from None
+
+
+def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
+    names, sbx = archive.namelist(), cfg.library == "sbx"
+    agent = json.loads(_member(archive, AGENT))
+    if (agent["library"], agent["algorithm"]) != (cfg.library, cfg.algorithm):
+        raise WrongAgentError(
+            f"a checkpoint of {agent['library']}'s {agent['algorithm']}, not of {cfg.library}'s {cfg.algorithm}"
+        )
+    bounds = ActionBounds.from_dict(yaml.safe_load(_member(archive, BOUNDS)))
+    normalizer = None
+    if NORMALIZER in names:
+        normalizer = dict(np.load(io.BytesIO(_member(archive, NORMALIZER)), allow_pickle=False))
+        AffineNormalizer(normalizer)  # raises where something is missing
+    if agent.get("format", 1) > FORMAT:
+        raise ValueError(f"its format {agent['format']} is newer than this package's")
+    if "format" in agent:
+        options, counters = agent["options"], agent["counters"]
+        states = _read_msgpack(_member(archive, STATES)) if sbx else None
+    else:
+        options, counters, states = read_legacy(_member(archive, "data"), sbx)
+    if not sbx:
+        states = {
+            name.removesuffix(".pth"): load_tensors(io.BytesIO(_member(archive, name)))
+            for name in names
+            if name.endswith(".pth")
+        }
+    unknown = set(options) - {*NETWORK_OPTIONS, "ent_coef"}
+    if unknown or not isinstance(states, dict) or not all(isinstance(counters.get(name, 0), int) for name in COUNTERS):
+        raise ValueError(f"its contents are others: {', '.join(sorted(unknown)) or 'states or counters'}")
+    return Checkpoint(bounds, normalizer, options, counters, states)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member of a zip file.
+
+    Raises:
+        ValueError: If it is larger than any checkpoint's.
+    """
+    info, largest = archive.getinfo(name), LARGEST.get(Path(name).suffix, LARGEST_STATES)
+    if info.file_size > largest:
+        raise ValueError(f"its {name} has {info.file_size} bytes, more than {largest}")
+    return archive.read(info)
 
 
 class WrongAgentError(ValueError):
@@ -192,7 +212,7 @@ class WrongAgentError(ValueError):
 def _read_msgpack(data: bytes) -> dict[str, Any]:
     from flax import serialization
 
-    return serialization.msgpack_restore(data)
+    return cast(dict, serialization.msgpack_restore(data))
 
 
 def _train_states(model: Any) -> Iterator[tuple[Any, str]]:
@@ -210,34 +230,62 @@ def _torch_variables(model: Any) -> list[str]:
     return [name for name in model._get_torch_save_params()[1] if getattr(model, name, None) is not None]
 
 
-def restore(model: Any, checkpoint: Checkpoint) -> None:
+def _random_keys(model: Any) -> dict[str, tuple[Any, str]]:
+    """SBX's random states by their names in a checkpoint, each as the object that has it and its name there."""
+    found = {"key": (model, "key")}
+    found |= {f"policy_{key}": (model.policy, key) for key in ("key", "noise_key")}
+    return {name: (owner, key) for name, (owner, key) in found.items() if getattr(owner, key, None) is not None}
+
+
+def restore(model: Any, checkpoint: Checkpoint, to_learn: bool = True) -> None:
     """Put what a checkpoint holds into an agent that was built with its options.
+
+    Args:
+        model: The agent.
+        checkpoint: The checkpoint.
+        to_learn: Whether all is needed that learning needs, and not only what acts.
 
     Raises:
         ValueError: If networks or observations are of another size.
     """
-    for name in COUNTERS:
-        setattr(model, name, int(checkpoint.counters.get(name, 0)))
-    states = checkpoint.states
-    if hasattr(model, "key"):
-        import jax.numpy as jnp
-
-        for owner, name in _train_states(model):
-            setattr(owner, name, _filled(getattr(owner, name), states.get(name), name))
-        if "key" in states:
-            model.key = jnp.asarray(states["key"])
-        return
-    variables = states.pop("pytorch_variables", None) or {}
     try:
-        model.set_parameters(states, exact_match=True, device=model.device)
-        for name in _torch_variables(model):
-            getattr(model, name).data.copy_(variables[name])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(str(error).strip().splitlines()[-1].strip()) from None
+        for name in COUNTERS:
+            setattr(model, name, int(checkpoint.counters.get(name, 0)))
+        fill = _restore_sbx if hasattr(model, "key") else _restore_sb3
+        fill(model, checkpoint.states, to_learn)
+    except Exception as error:  # states of another make raise nearly anything
+        raise ValueError((str(error).strip().splitlines() or [type(error).__name__])[-1].strip()) from None
+
+
+def _restore_sbx(model: Any, states: dict[str, Any], to_learn: bool) -> None:
+    import jax.numpy as jnp
+
+    if not to_learn:
+        actor = model.policy.actor_state
+        params = _filled(actor.params, states["actor_state"]["params"], "actor_state.params")
+        model.policy.actor_state = actor.replace(params=params)
+        return
+    for owner, name in _train_states(model):
+        if name not in states:
+            raise ValueError(f"it has no {name}")
+        setattr(owner, name, _filled(getattr(owner, name), states[name], name))
+    for name, (owner, key) in _random_keys(model).items():
+        if name in states:
+            setattr(owner, key, jnp.asarray(states[name]))
+
+
+def _restore_sb3(model: Any, states: dict[str, Any], to_learn: bool) -> None:
+    if not to_learn:
+        model.policy.load_state_dict(states["policy"])
+        return
+    parameters = {name: state for name, state in states.items() if name != "pytorch_variables"}
+    model.set_parameters(parameters, exact_match=True, device=model.device)
+    for name in _torch_variables(model):
+        getattr(model, name).data.copy_(states["pytorch_variables"][name])
 
 
 def _filled(target: Any, saved: Any, name: str) -> Any:
-    """A train state with the arrays of a saved one.
+    """A tree of arrays, such as a train state, with those of a saved one.
 
     Raises:
         ValueError: If the arrays are others.
@@ -259,8 +307,6 @@ def _filled(target: Any, saved: Any, name: str) -> Any:
             raise ValueError(f"{where} has shape {array.shape}, where {np.shape(mine)} is needed")
         return jnp.asarray(array, dtype=jnp.asarray(mine).dtype)
 
-    if saved is None:
-        raise ValueError(f"it has no {name}")
     return serialization.from_state_dict(target, fill(serialization.to_state_dict(target), saved, name))
 
 
@@ -269,7 +315,8 @@ class _Spaces(gym.Env):
 
     def __init__(self, observations: int, bounds: ActionBounds) -> None:
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (observations,), np.float32)
-        self.action_space = gym.spaces.Box(*(np.array(x, np.float32) for x in (bounds.low, bounds.high)))
+        low, high = (np.array(x, np.float32) for x in (bounds.low, bounds.high))
+        self.action_space = gym.spaces.Box(low, high)
 
 
 def load_for_playback(cfg: Sb3AgentCfg, checkpoint: Checkpoint, observations: int, device: str) -> BaseAlgorithm:
@@ -290,10 +337,11 @@ def load_for_playback(cfg: Sb3AgentCfg, checkpoint: Checkpoint, observations: in
     if isinstance(cfg, Sb3OffPolicyCfg):
         # nothing is stored or learned
         cfg = replace(cfg, buffer_size=1, replay_ratio=None, gradient_steps=cfg.policy_delay)
+    else:
+        cfg = replace(cfg, n_minibatches=1)
     env = DummyVecEnv([lambda: _Spaces(observations, checkpoint.bounds)])
-    options = {} if isinstance(cfg, Sb3OffPolicyCfg) else {"n_minibatches": 1}
-    model = build(replace(cfg, **options), env, device)
-    restore(model, checkpoint)
+    model = build(cfg, env, device)
+    restore(model, checkpoint, to_learn=False)
     return model
 
 
@@ -320,6 +368,7 @@ def load_for_training(
         raise ValueError(f"the checkpoint {have} normaliser, other than the configuration; set agent.normalize")
     for name in NETWORK_OPTIONS:
         saved, value = checkpoint.options.get(name), getattr(cfg, name, None)
+        value = list(value) if isinstance(value, tuple) else value  # as JSON has it
         if name in checkpoint.options and name not in CHANGEABLE and saved != value:
             raise ValueError(f"its {name} is not {value}; a training goes on with the one it began with, {saved}")
     if isinstance(env, NormalizedVecEnv):
@@ -334,5 +383,4 @@ def load_for_training(
 
 def _with_options(cfg: Sb3AgentCfg, checkpoint: Checkpoint) -> Any:
     """The configuration with the options that the networks were built with."""
-    known = {name: value for name, value in checkpoint.options.items() if hasattr(cfg, name)}
-    return replace(cfg, **known)
+    return replace(cfg, **{name: value for name, value in checkpoint.options.items() if hasattr(cfg, name)})

@@ -96,25 +96,30 @@ class StepReplayBuffer(NStepReplayBuffer):
     def load_state(self, path: Path) -> None:
         """Go on with what :meth:`state` gave, from a file of :func:`numpy.savez`, at the size that it had.
 
+        After an error the buffer cannot be used.
+
         Raises:
             ValueError: If it is of other environments, observations or actions.
         """
+        shapes = {name: (getattr(self, name).shape[1:], getattr(self, name).dtype) for name in self.ARRAYS}
+        for name in self.ARRAYS:
+            setattr(self, name, None)  # two of them need not fit into memory
         with np.load(path, allow_pickle=False) as state:
             size, pos = int(state["buffer_size"]), int(state["pos"])
-            for name in self.ARRAYS:
-                mine, rows = getattr(self, name), state[name]
+            for name, (shape, dtype) in shapes.items():
+                rows = state[name]
                 if rows.shape[1:2] != (self.n_envs,):
                     raise ValueError(f"it is of {rows.shape[1:2]} environments, not of {self.n_envs}")
-                if rows.shape[1:] != mine.shape[1:] or rows.dtype != mine.dtype:
-                    raise ValueError(f"its {name} are other ones: {rows.shape[1:]} where {mine.shape[1:]} are needed")
-                if not pos <= len(rows) <= size or (pos < len(rows) < size):
-                    raise ValueError(f"{len(rows)} rows of {size}, the newest of them at {pos}")
-                if size != len(mine):
-                    mine = resident_zeros((size, *mine.shape[1:]), mine.dtype)
-                    setattr(self, name, mine)
-                mine[: len(rows)] = rows
-        # a ring that was full begins anew at its first row
-        self.buffer_size, self.pos, self.full = size, pos % size, len(rows) == size
+                if rows.shape[1:] != shape or rows.dtype != dtype:
+                    raise ValueError(f"its {name} are other ones: {rows.shape[1:]} where {shape} are needed")
+                full = len(rows) == size
+                if not (0 <= pos < size) or not (full or len(rows) == pos):
+                    raise ValueError(f"{len(rows)} rows of {size}, the next of them at {pos}")
+                if not full:
+                    rows, stored = resident_zeros((size, *shape), dtype), rows
+                    rows[:pos] = stored
+                setattr(self, name, rows)
+        self.buffer_size, self.pos, self.full = size, pos, full
 
     def cut(self) -> None:
         """End the episodes at the newest step, as a timeout would: what is stored next does not follow it."""

@@ -13,6 +13,8 @@ import base64
 import io
 import json
 import pickle
+import pickletools
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -35,11 +37,13 @@ class Record:
     """What a pickle would have made: a name, arguments, and a state; never more than data."""
 
     name = ""
+    args: tuple[Any, ...]
+    state: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Record:
         """Keep the arguments."""
         self = super().__new__(cls)
-        self.args, self.state, self.items = args, None, {}
+        self.args, self.state = args, None
         return self
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
@@ -52,16 +56,16 @@ class Record:
         return Record(*args)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.items[key] = value
+        """Entries that a pickle fills are not needed."""
 
     def append(self, value: Any) -> None:
-        """Entries of a list that a pickle fills are not needed."""
+        """As :meth:`__setitem__`."""
 
     def extend(self, values: Any) -> None:
-        """As :meth:`append`."""
+        """As :meth:`__setitem__`."""
 
     def add(self, value: Any) -> None:
-        """As :meth:`append`."""
+        """As :meth:`__setitem__`."""
 
     def __hash__(self) -> int:
         return id(self)
@@ -81,19 +85,41 @@ class _Unpickler(pickle.Unpickler):
         return self.kinds[full]
 
 
+NESTED = 64
+"""Tuples within one another that a checkpoint has by far not; a million of them would overflow the stack."""
+
+
 def read_pickle(data: bytes) -> Any:
     """Contents of a pickle: plain values, containers, arrays, and tuples in place of named tuples and other objects.
 
     Raises:
-        pickle.UnpicklingError: If it names something that no checkpoint of version 0.1 names.
+        pickle.UnpicklingError: If it names something that no checkpoint of version 0.1 names, or would take more memory
+            than its size explains.
     """
-    return _plain(_Unpickler(data).load(), {})
+    return _plain(_records(data), {})
 
 
-def _plain(value: Any, seen: dict[int, Any]) -> Any:
+def _records(data: bytes) -> Any:
+    """Contents of a pickle with a :class:`Record` in place of everything that it names."""
+    run = 0
+    for opcode, argument, _ in pickletools.genops(data):
+        run = run + 1 if opcode.name.startswith("TUPLE") else 0
+        # the unpickler makes room up to the largest index
+        if run > NESTED or ("PUT" in opcode.name and int(argument or 0) > len(data)):
+            raise pickle.UnpicklingError(f"no checkpoint has {opcode.name} like this; refused")
+    return _Unpickler(data).load()
+
+
+def _plain(value: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
+    """Records and what contains them as plain values.
+
+    Args:
+        value: What a pickle holds.
+        seen: By identity, what was seen (which keeps it alive) and what became of it.
+    """
     if id(value) in seen:
-        return seen[id(value)]
-    seen[id(value)] = value  # what contains itself stays a record
+        return seen[id(value)][1]
+    seen[id(value)] = value, value  # what contains itself stays a record
     result = value
     if isinstance(value, dict):
         result = {_key(key): _plain(entry, seen) for key, entry in value.items()}
@@ -101,7 +127,7 @@ def _plain(value: Any, seen: dict[int, Any]) -> Any:
         result = type(value)(_plain(entry, seen) for entry in value) if type(value) in (list, tuple) else value
     elif isinstance(value, Record):
         result = _object(value, seen)
-    seen[id(value)] = result
+    seen[id(value)] = value, result
     return result
 
 
@@ -140,7 +166,48 @@ def _array(data: Any, dtype: Any, shape: Any, fortran: Any) -> np.ndarray:
     kind = np.dtype(dtype.args[0])
     if kind.kind not in "fiub" or not isinstance(data, bytes):
         raise ValueError("an array that does not hold numbers")
-    return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C").copy()
+    return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
+
+
+ACTIVATIONS = (
+    "celu", "elu", "gelu", "hard_tanh", "leaky_relu", "leakyrelu", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
+    "softplus", "swish", "tanh",
+)  # fmt: skip
+OPTIMIZERS = ("adam", "adamw")
+"""Names that a network's activation and optimiser may have, in lower case."""
+
+NAMED = (("activation", "activation_fn", ACTIVATIONS), ("optimizer", "optimizer_class", OPTIMIZERS))
+"""Options of networks that are functions or classes there, with Stable-Baselines3's names of them."""
+
+KWARGS = ("layer_norm", "n_critics", "top_quantiles_to_drop_per_net")
+"""Options of networks that Stable-Baselines3 keeps as plain values."""
+
+
+def _name_of(value: Any, known: tuple[str, ...]) -> str:
+    """Name of the function or class that a record stands for: the nearest one that is known.
+
+    Raises:
+        ValueError: If it has none of these names.
+    """
+    pending, seen = deque([value]), set()
+    while pending:
+        entry, name = pending.popleft(), None
+        if id(entry) in seen:
+            continue
+        seen.add(id(entry))
+        if isinstance(entry, type) and issubclass(entry, Record):
+            name = entry.name.rpartition(".")[2]
+        elif isinstance(entry, Record):
+            pending += [entry.args, entry.state]
+        elif isinstance(entry, dict):
+            # a function of JAX's, or of Python
+            name = entry.get("function_name") or entry.get("__name__")
+            pending += entry.values()
+        elif isinstance(entry, (list, tuple)):
+            pending += entry
+        if isinstance(name, str) and name.lower() in known:
+            return name.lower()
+    raise ValueError(f"a function that is none of {', '.join(known)}")
 
 
 STATES = ("actor_state", "qf_state", "qf1_state", "qf2_state", "vf_state")
@@ -173,11 +240,14 @@ def read_legacy(data: bytes, sbx: bool) -> tuple[dict[str, Any], dict[str, int],
     }
     counters = {name: saved[name] for name in ("num_timesteps", "_n_updates", "_episode_num")}
     kwargs = pickled["policy_kwargs"]
-    options = {name: kwargs[name] for name in ("layer_norm", "n_critics") if name in kwargs}
+    options: dict[str, Any] = {name: kwargs[name] for name in KWARGS if name in kwargs}
     layers = kwargs["net_arch"]
     options["net_arch"] = layers["pi"] if isinstance(layers, dict) else layers
-    if "top_quantiles_to_drop_per_net" in saved:
-        options["top_quantiles_to_drop_per_net"] = saved["top_quantiles_to_drop_per_net"]
+    # functions and classes, of which the names say enough
+    named = _records(base64.b64decode(saved["policy_kwargs"][":serialized:"]))
+    for option, kwarg, known in NAMED:
+        if kwarg in named:
+            options[option] = _name_of(named[kwarg], known)
     if "use_sde" in saved:
         options["use_sde"] = saved["use_sde"]
     ent_coef = saved.get("ent_coef_init", saved.get("ent_coef"))
