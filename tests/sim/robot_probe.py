@@ -27,8 +27,8 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
 
 POSES = 100
-TUMBLES = (20, 200)
-"""Robots that are dropped, and physics steps after that."""
+TUMBLES, TUMBLE_STEPS = {"ovphysx": 2, "newton_mjwarp": 3}, 150
+"""Times that all robots are dropped, and physics steps after that."""
 NEWTON_TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 NUM_ENVS = {"ovphysx": 10, "newton_mjwarp": 4}
 """Environments on flat ground: on the CPU, MuJoCo-Warp's time grows with each of them."""
@@ -98,7 +98,7 @@ def main() -> None:
             finite = finite and bool(obs["policy"].isfinite().all() and reward.isfinite().all())
         result["finite"], result["obs_dim"] = np.array(finite), np.array(obs["policy"].shape[-1])
         if generator is None:
-            result |= tumble(unwrapped, robot, contacts)
+            result |= tumble(unwrapped, robot, contacts, TUMBLES[engine])
         result |= kinematics(unwrapped, robot)
         if engine == "ovphysx" or task == NEWTON_TASK:
             for agent in ("rsl_rl_sac_cfg_entry_point", "rsl_rl_cfg_entry_point"):
@@ -108,7 +108,7 @@ def main() -> None:
     print("RESULT", out)
 
 
-def tumble(env, robot, contacts) -> dict[str, np.ndarray]:
+def tumble(env, robot, contacts, rounds: int) -> dict[str, np.ndarray]:
     """Drop robots that are turned at random: forces on the sensor's bodies, and where these are.
 
     The environment's manager is left out, so that nothing is reset.
@@ -117,17 +117,18 @@ def tumble(env, robot, contacts) -> dict[str, np.ndarray]:
     default, limits = robot.data.default_joint_pos.torch, robot.data.joint_pos_limits.torch
     forces, poses = [], []
     torch.manual_seed(2)
-    for _ in range(TUMBLES[0] // env.num_envs):
+    for _ in range(rounds):
         root = robot.data.default_root_pose.torch.clone()
         quaternion = torch.randn(env.num_envs, 4)
-        root[:, :3] = env.scene.env_origins + torch.tensor([0.0, 0.0, 0.9])
+        root[:, :3] += env.scene.env_origins
+        root[:, 2] *= 1.6  # whichever way up
         root[:, 3:] = quaternion / quaternion.norm(dim=1, keepdim=True)
         q = (default + 2.0 * torch.rand_like(default) - 1.0).clamp(limits[..., 0], limits[..., 1])
         robot.write_root_pose_to_sim_index(root_pose=root)
         robot.write_root_velocity_to_sim_index(root_velocity=torch.zeros(env.num_envs, 6))
         robot.write_joint_position_to_sim_index(position=q)
         robot.write_joint_velocity_to_sim_index(velocity=torch.zeros_like(q))
-        for _ in range(TUMBLES[1]):
+        for _ in range(TUMBLE_STEPS):
             env.scene.write_data_to_sim()
             env.sim.step(render=False)
             env.scene.update(env.physics_dt)
