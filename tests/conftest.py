@@ -20,12 +20,11 @@ from tensordict import TensorDict
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "tools"))
 
+from environments import COMPILER
+
 # the same examples on every machine
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
-
-COMPILER = " " not in torch.__path__[0]
-"""Whether torch's compiler works: it hands the path of torch to g++ without quotes."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -16,6 +16,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+COMPILER = " " not in torch.__path__[0]
+"""Whether torch's compiler works: it hands the path of torch to g++ without quotes."""
+
 
 class LinearQuadraticEnv(VecEnv):
     """A damped cart on a line, pushed by a bounded force; the best policy is that of a discounted linear regulator.

@@ -13,8 +13,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from conftest import COMPILER
-from environments import LinearQuadraticEnv
+from environments import COMPILER, LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import SAC
 from isaaclab_offpolicy.algorithms.update import ActorBatch, CriticBatch
 from isaaclab_offpolicy.cli.runner import ProgressLogger

@@ -332,14 +332,14 @@ def _compare_beside(
 
 
 @contextmanager
-def _busy_processes(count: int) -> Iterator[None]:
+def _busy_processes(count: int) -> Iterator[list[subprocess.Popen]]:
     """So many processes that each keep a core busy."""
     program = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass  # not longer than this process"
     processes: list[subprocess.Popen] = []
     try:
         for _ in range(count):
             processes.append(subprocess.Popen([sys.executable, "-S", "-c", program], stdin=subprocess.DEVNULL))  # noqa: PERF401
-        yield
+        yield processes
     finally:
         for process in processes:
             process.kill()
