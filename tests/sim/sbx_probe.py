@@ -69,8 +69,8 @@ def main() -> None:
         check_that_the_curriculum_rests(model, recorder.unwrapped)
         check_that_a_checkpoint_goes_on(model, agent_cfg, recorder, Path(sys.argv[1]) / "model_1.zip")
         agent_cfg.net_arch = [16, 16]
-        measured = measure_training(recorder, agent_cfg, 0.5)
-        # `kept` itself may pass one by the machine's drift within half a second
+        measured = measure_training(recorder, agent_cfg, 3.0)  # time for an update on a busy machine, too
+        # `kept` itself may pass one by the drift of the machine
         assert measured["kept"] > 0.0 and 0.0 < measured["simulate"] < 1.0
         assert measured["updates_per_second"] > 0.0
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
