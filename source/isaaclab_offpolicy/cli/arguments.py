@@ -86,7 +86,7 @@ def run_logged(
             :data:`PATIENCE`.
 
     Raises:
-        CliError: If it fails, with the last line it printed.
+        CliError: If it fails, with the error it printed, or else its last line.
         subprocess.TimeoutExpired: If it had to be killed.
     """
     with log.open("w") as file:
@@ -108,8 +108,10 @@ def run_logged(
             process.wait()
             raise
     if code:
-        tail = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
-        raise CliError(f"{command} failed with status {code}: {' '.join(tail)} (log: {log})")
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        # other packages may print after the error, or not, on the way out
+        reason = next((line for line in reversed(lines) if line.startswith("error: ")), (lines or [""])[-1])
+        raise CliError(f"{command} failed with status {code}: {reason.removeprefix('error: ')} (log: {log})")
 
 
 def separate_overrides(text: str) -> list[str]:
