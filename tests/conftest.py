@@ -68,7 +68,7 @@ def train_cfg():
         cfg.actor.hidden_dims = cfg.critic.hidden_dims = [64, 64]
         cfg.algorithm.action_bounds = 2.0
         cfg.algorithm.buffer_size = 20_000
-        cfg.algorithm.update = "eager"  # compiling takes longer than most of these tests
+        cfg.algorithm.backend = "eager"  # compiling takes longer than most of these tests
         for name, value in algorithm.items():
             assert hasattr(cfg.algorithm, name), name
             setattr(cfg.algorithm, name, value)

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from environments import LinearQuadraticEnv
-from isaaclab_offpolicy.algorithms.benchmark import RecordProducts, make_learner, measure_training, products_of
+from isaaclab_offpolicy.benchmarks.learner import RecordProducts, make_learner, products_of
+from isaaclab_offpolicy.benchmarks.rsl_rl_training import measure_training
 from isaaclab_offpolicy.cli import benchmark
 from isaaclab_offpolicy.cli.arguments import CliError, load_tasks
 from isaaclab_offpolicy.cli.runner import Runner
@@ -122,8 +123,8 @@ def test_a_training_is_measured(train_cfg, agent: str) -> None:
     env = LinearQuadraticEnv(16)
     env.cfg.compute_final_obs = True  # SAC asks for it, PPO does not
     result = measure_training(Runner(env, cfg, log_dir=None, device="cpu"), 0.3)
-    assert result["kept"] > 0.0
-    assert result["kept"] == pytest.approx(result["training_per_second"] / result["simulation_per_second"])
+    assert result["throughput_ratio"] > 0.0
+    assert result["throughput_ratio"] == pytest.approx(result["training_per_second"] / result["simulation_per_second"])
     phases = [result[name] for name in ("simulate", "act", "store", "learn")]
     assert min(phases) > 0.0 and 0.5 < sum(phases) <= 1.0
     assert (result["updates_per_second"] > 0.0) == (agent == "sac") and result["memory_gib"] > 0.1

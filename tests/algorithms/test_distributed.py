@@ -15,12 +15,12 @@ import torch.multiprocessing as mp
 
 from environments import COMPILER, LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import SAC
-from isaaclab_offpolicy.algorithms.update import ActorBatch, CriticBatch
+from isaaclab_offpolicy.algorithms.batch import ActorBatch, CriticBatch
 from isaaclab_offpolicy.cli.runner import ProgressLogger
 
 WORLD = 2
 BATCH = 16
-UPDATES = ("eager", "fused", *(("compiled",) if COMPILER else ()))
+BACKENDS = ("eager", "cpu", *(("compiled",) if COMPILER else ()))
 
 
 def make(cfg: dict[str, Any], world_size: int = WORLD) -> SAC:
@@ -59,8 +59,8 @@ def batches(seed: int) -> tuple[CriticBatch, ActorBatch]:
 
 def one_step(rank: int, cfg: dict[str, Any], folder: str) -> None:
     """The same weights on both ranks, and a batch for each."""
-    for update in UPDATES:
-        cfg["algorithm"]["update"] = update
+    for backend in BACKENDS:
+        cfg["algorithm"]["backend"] = backend
         torch.manual_seed(5)
         sac = make(
             {**cfg, "algorithm": dict(cfg["algorithm"]), "actor": dict(cfg["actor"]), "critic": dict(cfg["critic"])}
@@ -69,7 +69,7 @@ def one_step(rank: int, cfg: dict[str, Any], folder: str) -> None:
         for _ in range(3):
             sac.updater.critic_step(critic_batch)
             sac.updater.actor_step(actor_batch)
-        torch.save(sac.save(), f"{folder}/{update}{rank}.pt")
+        torch.save(sac.save(), f"{folder}/{backend}{rank}.pt")
 
 
 def work(rank: int, train_cfg: dict[str, Any], step_cfg: dict[str, Any], folder: str) -> None:
@@ -118,13 +118,13 @@ def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
         sac.updater.critic_step(critic_batch)
         sac.updater.actor_step(actor_batch)
     expected = sac.save()
-    for update in UPDATES:
-        left, right = (torch.load(folder / f"{update}{rank}.pt", weights_only=True) for rank in range(WORLD))
+    for backend in BACKENDS:
+        left, right = (torch.load(folder / f"{backend}{rank}.pt", weights_only=True) for rank in range(WORLD))
         assert left.pop("action_bounds") == right.pop("action_bounds")
         torch.testing.assert_close(left, right, rtol=0, atol=0)
         for key in ("actor_state_dict", "critic_state_dict", "critic_target_state_dict", "entropy_coef_state_dict"):
             torch.testing.assert_close(
-                left[key], expected[key], rtol=1e-5, atol=1e-5, msg=lambda m, k=key, u=update: f"{u} {k}: {m}"
+                left[key], expected[key], rtol=1e-5, atol=1e-5, msg=lambda m, k=key, u=backend: f"{u} {k}: {m}"
             )
 
 

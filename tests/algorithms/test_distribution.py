@@ -48,7 +48,7 @@ def test_log_prob_of_samples_is_consistent_with_that_of_actions() -> None:
     distribution = SquashedGaussianDistribution(3, LOW, HIGH).double()
     output = torch.randn(1000, 2, 3, dtype=torch.float64) * 0.3 - 0.5
     distribution.update(output)
-    unit_action, unit_log_prob = distribution.rsample_unit(output)
+    unit_action, unit_log_prob = distribution.rsample_normalized(output)
     action = distribution.to_action(unit_action)
     # the density of the scaled action is that of the unit action over the half-widths
     log_half = torch.log((distribution.high - distribution.low) / 2).sum()
@@ -59,7 +59,7 @@ def test_gradients_of_the_log_prob_are_finite_at_the_edges() -> None:
     # a million cases in single precision, most of them saturated
     distribution = SquashedGaussianDistribution(3, LOW, HIGH)
     output = (torch.randn(340_000, 2, 3) * 20.0).requires_grad_()
-    action, log_prob = distribution.rsample_unit(output)
+    action, log_prob = distribution.rsample_normalized(output)
     (action.sum() + log_prob.sum()).backward()
     assert output.grad is not None and output.grad.isfinite().all() and log_prob.isfinite().all()
     # of actions on the bounds themselves, and a hair beside them
@@ -84,7 +84,7 @@ def test_actions_never_leave_the_bounds() -> None:
 def test_scaling_and_its_inverse() -> None:
     distribution = SquashedGaussianDistribution(3, LOW, HIGH)
     unit = torch.rand(100_000, 3) * 2 - 1
-    torch.testing.assert_close(distribution.to_unit(distribution.to_action(unit)), unit, rtol=0, atol=1e-6)
+    torch.testing.assert_close(distribution.to_normalized(distribution.to_action(unit)), unit, rtol=0, atol=1e-6)
     torch.testing.assert_close(distribution.to_action(torch.ones(3)), torch.tensor(HIGH))
     torch.testing.assert_close(distribution.to_action(-torch.ones(3)), torch.tensor(LOW))
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isaaclab_offpolicy.algorithms import ReplayBuffer
-from isaaclab_offpolicy.algorithms.replay_buffer import STORAGES, Draw, Prefetch
+from isaaclab_offpolicy.algorithms.prefetch import PrefetchingReplayBuffer
+from isaaclab_offpolicy.algorithms.replay_buffer import STORAGES, SampleIndices
 
 
 class Recorder:
@@ -67,7 +68,7 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
         return torch.tensor([float(next(value)) for _ in range(num_envs)])
 
     obs = fresh()
-    buffer.begin({"policy": obs.unsqueeze(-1)})
+    buffer.reset({"policy": obs.unsqueeze(-1)})
     rows = max(history["rows"], n_steps)
     expected = 0
     for step, events in enumerate(history["events"]):
@@ -101,13 +102,13 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
             recorder.obs.append([])
             recorder.steps.append({"gap": True, "truncated": [False] * num_envs})
             obs, expected = fresh(), min(min(expected, rows) + 1, rows)
-            buffer.begin({"policy": obs.unsqueeze(-1)})
+            buffer.reset({"policy": obs.unsqueeze(-1)})
     stored = len(buffer) // num_envs
     assert stored == expected
     for age in range(stored):
         start = len(recorder.steps) - 1 - age
         for env in range(num_envs):
-            batch = buffer.gather(Draw(torch.tensor([[age]]), torch.tensor([[env]]), buffer._row))
+            batch = buffer.gather(SampleIndices(torch.tensor([[age]]), torch.tensor([[env]]), buffer._row))
             after_timeout = start > 0 and recorder.steps[start - 1]["truncated"][env]
             is_none = after_timeout or "gap" in recorder.steps[start]
             assert batch.weight.item() == (0.0 if is_none else 1.0)
@@ -125,7 +126,7 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
 def filled(steps: int = 50, num_envs: int = 4, ends: float = 0.0, **kwargs) -> ReplayBuffer:
     buffer = ReplayBuffer(1000, num_envs, {"policy": 3, "critic": 2}, 2, **kwargs)
     obs = {"policy": torch.randn(num_envs, 3), "critic": torch.randn(num_envs, 2)}
-    buffer.begin(obs)
+    buffer.reset(obs)
     for _ in range(steps):
         obs = {"policy": torch.randn(num_envs, 3), "critic": torch.randn(num_envs, 2)}
         fall, timeout = torch.rand(2, num_envs) < ends
@@ -185,11 +186,11 @@ def test_smaller_formats_stay_within_their_error(storage: str, error: float, sma
     none = torch.zeros(num_envs, dtype=torch.bool)
     obs = [draw() for _ in range(rows + 1)]
     for buffer in (full, small):
-        buffer.begin({"policy": obs[0]})
+        buffer.reset({"policy": obs[0]})
         for after in obs[1:]:
             buffer.add(torch.zeros(num_envs, 12), torch.zeros(num_envs), none, none, {"policy": after})
     age, env = (torch.randint(n, (4, 256), generator=generator) for n in (rows, num_envs))
-    exact, rounded = (buffer.gather(Draw(age, env, buffer._row)) for buffer in (full, small))
+    exact, rounded = (buffer.gather(SampleIndices(age, env, buffer._row)) for buffer in (full, small))
     for left, right in ((exact.obs, rounded.obs), (exact.next_obs, rounded.next_obs)):
         assert right["policy"].dtype == torch.float32
         difference = (left["policy"] - right["policy"]).abs()
@@ -216,7 +217,9 @@ def test_ten_million_transitions_on_rough_terrain_fit_in_twelve_gigabytes() -> N
 @pytest.mark.parametrize("n_steps", [1, 3])
 def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_steps: int) -> None:
     num_envs, rows, between = 4, 12, 3
-    buffer = ReplayBuffer(rows * num_envs, num_envs, {"policy": 3}, 2, n_steps)
+    buffer = PrefetchingReplayBuffer(
+        rows * num_envs, num_envs, {"policy": 3}, 2, n_steps, learner_device=torch.device("cpu")
+    )
     generator = torch.Generator().manual_seed(1)
 
     def add() -> None:
@@ -227,36 +230,35 @@ def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_st
             done, torch.zeros_like(done), obs,
         )  # fmt: skip
 
-    buffer.begin({"policy": torch.randn(num_envs, 3, generator=generator)})
-    prefetch = Prefetch(buffer, torch.device("cpu"))
+    buffer.reset({"policy": torch.randn(num_envs, 3, generator=generator)})
     gather, expected, may_go = buffer.gather, [], threading.Event()
 
-    def late(draw: Draw):
+    def late(indices: SampleIndices):
         if threading.current_thread() is not threading.main_thread():
             assert may_go.wait(10.0)
-        return gather(draw)
+        return gather(indices)
 
-    draw = buffer.draw
+    sample_indices = buffer.sample_indices
 
-    def noted(*args, **kwargs) -> Draw:
-        result = draw(*args, **kwargs)
+    def noted(*args, **kwargs) -> SampleIndices:
+        result = sample_indices(*args, **kwargs)
         expected.append(gather(result))
         return result
 
-    buffer.gather, buffer.draw = late, noted
+    buffer.gather, buffer.sample_indices = late, noted
     rounds = 0
     for step in range(60):
         add()
         if step % between == between - 1 and len(buffer) >= 4 * num_envs:
             may_go.set()  # all that is stored between two rounds is there before the thread begins
-            batch = prefetch.sample(2, 64, 2, between)
+            batch = buffer.sample(2, 64, 2, between)
             may_go.clear()
             torch.testing.assert_close(batch, expected[rounds], rtol=0, atol=0)
             rounds += 1
     assert rounds > 15 and len(buffer) == rows * num_envs
     may_go.set()
-    # a round of another size is drawn anew
-    assert prefetch.sample(1, 8, 0, between).reward.shape == (1, 8)
+    # an update phase of another size is sampled anew
+    assert buffer.sample(1, 8, 0, between).reward.shape == (1, 8)
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -268,7 +270,7 @@ def test_a_written_buffer_is_read_with_what_it_held(storage: str) -> None:
     other.load_state_dict(state)
     assert len(other) == 400, "as much as it can hold"
     for age in range(100):
-        draw = Draw(torch.full((1, 4), age), torch.arange(4).unsqueeze(0), 0)
+        draw = SampleIndices(torch.full((1, 4), age), torch.arange(4).unsqueeze(0), 0)
         ours, theirs = other.gather(draw._replace(newest=other._row)), buffer.gather(draw._replace(newest=buffer._row))
         for group in ("policy", "critic"):
             assert torch.equal(ours.obs[group], theirs.obs[group])

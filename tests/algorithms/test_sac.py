@@ -15,7 +15,7 @@ from tensordict import TensorDict
 from environments import CountSynchronisations, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
-from isaaclab_offpolicy.algorithms.update import ActorBatch
+from isaaclab_offpolicy.algorithms.batch import ActorBatch
 
 
 def run(sac, env: LinearQuadraticEnv, steps: int) -> None:
@@ -43,7 +43,7 @@ def linear_sac(make_sac, train_cfg, **algorithm):
     with torch.no_grad():
         # critic c: Q = w2 * (ws * s + wa * a + b1) + b2
         for c, (ws, wa, b1, w2, b2) in enumerate(CRITICS):
-            for network, shift in ((sac.critic, 0.0), (sac.critic_target, 0.5)):
+            for network, shift in ((sac.critic, 0.0), (sac.updater.critic_target, 0.5)):
                 network.weights[0][c] = torch.tensor([[ws], [wa]])
                 network.biases[0][c] = b1
                 network.weights[1][c] = w2
@@ -85,7 +85,7 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str, q
         return {"policy": torch.tensor([[x]])}
 
     ends = end != "none"
-    sac.storage.begin(obs(s))
+    sac.storage.reset(obs(s))
     sac.storage.add(
         torch.tensor([[a]]),
         torch.tensor([r]),
@@ -94,12 +94,12 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str, q
         obs(reset if ends else after),
         obs(after),
     )
-    before = [p.clone() for p in sac.critic_target.parameters()]
+    before = [p.clone() for p in sac.updater.critic_target.parameters()]
     torch.manual_seed(5)
     sac.storage.sample(1, 1)  # the draws that learning will make first
     noise_next, noise = torch.randn(1, 1).item(), torch.randn(1, 1).item()
     torch.manual_seed(5)
-    sac._learn(1)
+    sac.learn(1)
     metrics = sac._metrics.pop()
 
     next_action, next_log_prob = policy(after, noise_next)
@@ -107,27 +107,25 @@ def test_losses_against_a_case_computed_by_hand(make_sac, train_cfg, end: str, q
     next_value = next_q - 0.1 * next_log_prob
     target = r + (0.0 if end == "fall" else 0.9) * next_value
     errors = [q_value(c, s, a) - target for c in range(2)]
-    assert metrics["qf1"] == pytest.approx(0.5 * errors[0] ** 2, rel=1e-5)
-    assert metrics["qf2"] == pytest.approx(0.5 * errors[1] ** 2, rel=1e-5)
-    assert metrics["qf"] == pytest.approx(0.5 * (errors[0] ** 2 + errors[1] ** 2), rel=1e-5)
-    assert metrics["td_error"] == pytest.approx((abs(errors[0]) + abs(errors[1])) / 2, rel=1e-5)
+    assert metrics["critic_loss"] == pytest.approx(0.5 * (errors[0] ** 2 + errors[1] ** 2), rel=1e-5)
+    assert metrics["q_mean"] == pytest.approx(statistics.mean(q_value(c, s, a) for c in range(2)), rel=1e-5)
     # the actor's loss is taken with the critics after their step of 1e-3
     action, log_prob = policy(s, noise)
     q = aggregate([q_value(c, s, action) for c in range(2)])
-    assert metrics["actor"] == pytest.approx(0.1 * log_prob - q, abs=5e-2)
+    assert metrics["actor_loss"] == pytest.approx(0.1 * log_prob - q, abs=5e-2)
     assert metrics["entropy"] == pytest.approx(-log_prob, rel=1e-5)
     # the targets move by tau towards the critics, and stay out of autograd
-    assert all(p.is_leaf and not p.requires_grad for p in sac.target_parameters)
-    for old, new, online in zip(before, sac.critic_target.parameters(), sac.critic.parameters(), strict=True):
+    assert all(p.is_leaf and not p.requires_grad for p in sac.updater.critic_target.parameters())
+    for old, new, online in zip(before, sac.updater.critic_target.parameters(), sac.critic.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.25 * (online - old))
 
 
 def test_critic_gradient_by_hand(make_sac, train_cfg) -> None:
     sac = linear_sac(make_sac, train_cfg)
-    sac.storage.begin({"policy": torch.tensor([[0.4]])})
+    sac.storage.reset({"policy": torch.tensor([[0.4]])})
     false = torch.tensor([False])
     sac.storage.add(torch.tensor([[-0.6]]), torch.tensor([1.5]), ~false, false, {"policy": torch.zeros(1, 1)})
-    sac._learn(1)
+    sac.learn(1)
     for c in range(2):
         # a fall: the target is the reward; dL/db2 = Q - r, dL/dw2 = (Q - r) * hidden
         ws, wa, b1, *_ = CRITICS[c]
@@ -158,14 +156,14 @@ def test_learning_follows_train_freq_and_replay_ratio(make_sac, num_envs: int, t
     env = LinearQuadraticEnv(num_envs)
     sac = make_sac(env, learning_starts=num_envs * 5, train_freq=train_freq, replay_ratio=1 / 10, policy_delay=4)
     calls = []
-    learn = sac._learn
-    sac._learn = lambda steps: (calls.append((sac._vector_steps, steps)), learn(steps))
+    learn = sac.learn
+    sac.learn = lambda steps: (calls.append((sac._env_steps, steps)), learn(steps))
     run(sac, env, 60)
     assert all(step % train_freq == 0 and step >= 5 for step, _ in calls)
     rounds = sum(step % train_freq == 0 for step in range(5, 61))
     # what is owed is carried over, so that fractions are not lost
     assert sac.num_updates == pytest.approx(rounds * train_freq * num_envs / 10, abs=1)
-    assert int(sac.actor_optimizer.state[sac.actor_parameters[0]]["step"]) == sac.num_updates // 4
+    assert int(sac.updater.actor_optimizer.state[sac.updater.actor_parameters[0]]["step"]) == sac.num_updates // 4
     metrics = sac.update()
     assert metrics["replay_ratio"] == pytest.approx(sac.num_updates / (60 * num_envs))
 
@@ -260,7 +258,7 @@ def test_linear_schedule(make_sac) -> None:
     )
     run(sac, env, 50)
     assert sac.learning_rate == pytest.approx(1e-3 + 0.5 * (1e-4 - 1e-3))
-    assert sac.critic_optimizer.param_groups[0]["lr"] == sac.learning_rate
+    assert sac.updater.critic_optimizer.param_groups[0]["lr"] == sac.learning_rate
     run(sac, env, 100)
     assert sac.learning_rate == pytest.approx(1e-4)
 
@@ -269,12 +267,39 @@ def test_the_actor_may_have_a_learning_rate_of_its_own(make_sac) -> None:
     env = LinearQuadraticEnv(10)
     schedule = {"learning_rate": 1e-3, "learning_rate_end": 1e-4, "schedule": "linear", "schedule_steps": 1000}
     sac = make_sac(env, learning_starts=0, replay_ratio=1 / 10, actor_learning_rate=2e-4, **schedule)
-    assert sac.actor_optimizer.param_groups[0]["lr"] == pytest.approx(2e-4)
-    assert sac.critic_optimizer.param_groups[0]["lr"] == pytest.approx(1e-3)
+    assert sac.updater.actor_optimizer.param_groups[0]["lr"] == pytest.approx(2e-4)
+    assert sac.updater.critic_optimizer.param_groups[0]["lr"] == pytest.approx(1e-3)
     run(sac, env, 150)
-    assert sac.actor_optimizer.param_groups[0]["lr"] == pytest.approx(2e-5)
-    assert sac.critic_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
-    assert sac.entropy_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    assert sac.updater.actor_optimizer.param_groups[0]["lr"] == pytest.approx(2e-5)
+    assert sac.updater.critic_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    assert sac.updater.entropy_optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
+def test_an_actor_may_stand_still(make_sac) -> None:
+    env = LinearQuadraticEnv(10)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 10, actor_learning_rate=0.0, policy_delay=1)
+    before = [p.detach().clone() for p in sac.actor.parameters()]
+    run(sac, env, 10)
+    assert sac.num_updates > 5
+    torch.testing.assert_close(before, [p.detach() for p in sac.actor.parameters()], rtol=0, atol=0)
+
+
+def test_what_terminates_in_the_step_of_a_timeout_terminates(make_sac) -> None:
+    """Isaac Lab says which episodes terminated; rsl_rl's interface only which timed out."""
+
+    class Falls(LinearQuadraticEnv):
+        reset_terminated = torch.zeros(8, dtype=torch.bool)
+
+        def step(self, actions):
+            result = super().step(actions)
+            self.reset_terminated = torch.tensor([True] * 4 + [False] * 4) & result[3]["time_outs"]
+            return result
+
+    env = Falls(8, max_episode_length=1)  # every step is the last one
+    sac = make_sac(env, learning_starts=10**6)
+    run(sac, env, 1)
+    assert sac.storage.terminated[0].tolist() == [True] * 4 + [False] * 4
+    assert sac.storage.done[0].all()
 
 
 def test_the_actor_may_start_later_than_the_critics(make_sac) -> None:
@@ -297,7 +322,7 @@ def test_gradients_are_clipped(make_sac) -> None:
     env = LinearQuadraticEnv(10)
     sac = make_sac(env, learning_starts=0, max_grad_norm=1e-3, replay_ratio=1 / 10)
     run(sac, env, 10)
-    norm = torch.stack([p.grad.norm() for p in sac.critic_parameters]).norm()
+    norm = torch.stack([p.grad.norm() for p in sac.critic.parameters()]).norm()
     assert norm.item() == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -388,8 +413,13 @@ def test_a_checkpoint_of_another_robot_is_refused(make_sac) -> None:
         ({"train_freq": 0}, "train_freq"),
         ({"q_aggregation": "max"}, "q_aggregation"),
         ({"n_steps": 0}, "n_steps"),
-        ({"update": "fast"}, "update is one of"),
-        ({"update": "cuda-graph"}, "needs a CUDA device"),
+        ({"backend": "fast"}, "backend is one of"),
+        ({"backend": "cpu", "precision": "bfloat16"}, "computes in float32"),
+        ({"gamma": 1.5}, "gamma is a number from 0 to 1, not 1.5"),
+        ({"tau": 2}, "tau is a number from 0 to 1, not 2"),
+        ({"batch_size": -1}, "batch_size is a whole number from 1 on, not -1"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"backend": "cuda-graph"}, "needs a CUDA device"),
         ({"precision": "int8"}, "precision is one of"),
         ({"rnd_cfg": {"weight": 1.0}}, "rnd"),
     ],
@@ -410,8 +440,8 @@ def train_linear(make_sac, steps: int, env: LinearQuadraticEnv | None = None, **
 @pytest.mark.parametrize(
     "algorithm",
     [
-        {}, {"overlap": True}, {"overlap": True, "update": "fused"}, {"overlap": True, "learner_threads": 1},
-        {"replay_device": "cpu", "overlap": True}, {"deterministic": True, "update": "fused"},
+        {}, {"overlap": True}, {"overlap": True, "backend": "cpu"}, {"overlap": True, "learner_threads": 1},
+        {"replay_device": "cpu", "overlap": True}, {"deterministic": True, "backend": "cpu"},
     ],
 )  # fmt: skip
 def test_two_runs_with_one_seed_are_the_same_to_the_bit(make_sac, algorithm: dict) -> None:
@@ -464,21 +494,22 @@ def test_learning_beside_the_environment(make_sac) -> None:
         acting.append(all(torch.equal(p, q) for p, q in zip(first, sac._acting.parameters(), strict=True)))
     env.steps += 1
     metrics = sac.update()
-    assert set(threads) == {("learner_0", 1)} and sac._learning is None and metrics["qf"] > 0.0
+    assert set(threads) == {("learner_0", 1)} and sac._async._future is None and metrics["critic_loss"] > 0.0
     # the first round begins after step 4, its policy acts when the next one begins, after step 6
     assert acting[:2] == [True, True] and not any(acting[2:])
     for left, right in zip(sac._acting.parameters(), sac.actor.mlp.parameters(), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0)
-    # an error of the learner reaches the training
+    # an error of the learner reaches the training, once: a checkpoint can still be written
     sac.updater.critic_step = lambda batch: 1 / 0
     with pytest.raises(ZeroDivisionError):
         run(sac, env, 4)
+    assert sac.save()["num_updates"] == sac.num_updates
 
 
 def test_the_policy_that_acts_beside_the_learner_follows_it(make_sac) -> None:
     """Also where the kernels multiply with a copy of its weights."""
     env = LinearQuadraticEnv(16)
-    sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=1, overlap=True, update="fused")
+    sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=1, overlap=True, backend="cpu")
     obs = torch.randn(5, 2)
     before = sac._policy(obs).clone()
     for _ in range(2):
@@ -506,12 +537,12 @@ def looks_at_the_device(sac: SAC, env: LinearQuadraticEnv) -> list[tuple[int, in
     return counts
 
 
-@pytest.mark.parametrize("update", ["eager", "compiled"])
-def test_one_look_at_the_device_per_vector_step(make_sac, monkeypatch: pytest.MonkeyPatch, update: str) -> None:
+@pytest.mark.parametrize("backend", ["eager", "compiled"])
+def test_one_look_at_the_device_per_vector_step(make_sac, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     # the same calls from the host, without the minute that compiling takes
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     env = LinearQuadraticEnv(16, max_episode_length=7)
-    sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, update=update)
+    sac = make_sac(env, learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, backend=backend)
     counts = looks_at_the_device(sac, env)
     assert sac.num_updates > 40
     assert counts[1:] == [(0, 1)] * 29, "acting none; storing and learning one"
@@ -531,11 +562,19 @@ def test_one_look_at_the_device_per_vector_step(make_sac, monkeypatch: pytest.Mo
 def test_nothing_else_travels_between_host_and_device(train_cfg, monkeypatch, options: dict) -> None:
     """With tensors on a device of their own, though one without numbers: what goes there or comes from it shows."""
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+    def descend(optimizer: torch.optim.Optimizer) -> None:
+        # torch's fused optimizers, which keep their state on a GPU, are not for this device
+        parameters = optimizer.param_groups[0]["params"]
+        torch._foreach_sub_([p.data for p in parameters], [p.grad for p in parameters])
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", descend)
+    monkeypatch.setattr(torch.optim.Adam, "step", descend)
     env = LinearQuadraticEnv(16, max_episode_length=7, device="meta")
-    cfg = train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, update="compiled", **options)
+    cfg = train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3, backend="compiled", **options)
     sac = SAC.construct_algorithm(env.get_observations(), env, cfg, "meta")
     counts = looks_at_the_device(sac, env)
-    assert sac.num_updates > 40 and all(p.is_meta for p in sac.critic_parameters)
+    assert sac.num_updates > 40 and all(p.is_meta for p in sac.critic.parameters())
     assert counts[1:] == [(0, 1)] * 29, "acting none; storing and learning one"
 
 

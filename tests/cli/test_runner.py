@@ -95,7 +95,7 @@ def test_a_run_records_bounds_versions_command_and_progress(runner, tmp_path: Pa
     progress = read_progress(folder)
     assert len(progress["iteration"]) == 12 and progress["env_steps"][-1] == 12 * 10 * 32
     assert (progress["wall_time_s"][1:] > progress["wall_time_s"][:-1]).all()
-    for name in ("qf1", "actor", "alpha", "entropy", "q_mean", "td_error", "action_saturation", "replay_ratio"):
+    for name in ("critic_loss", "actor_loss", "alpha", "entropy", "q_mean", "action_saturation", "replay_ratio"):
         assert torch.tensor(progress[name][1:]).isfinite().all(), name
     plot_progress({"one": [folder], "two seeds": [folder, folder]}, tmp_path / "curve.png", "title")
     assert (tmp_path / "curve.png").stat().st_size > 10_000

@@ -6,8 +6,9 @@
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
 from .exploration import HeldNoise
+from .finite import NonFiniteError
 from .replay_buffer import ReplayBatch, ReplayBuffer
-from .sac import SAC, NonFiniteError
+from .sac import SAC
 from .temperature import EntropyCoef
 
 __all__ = [

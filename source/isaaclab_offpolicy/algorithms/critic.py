@@ -63,17 +63,17 @@ class QEnsemble(nn.Module):
                 self.norm_weights.append(nn.Parameter(torch.ones(n_critics, 1, width)))
                 self.norm_biases.append(nn.Parameter(torch.zeros(n_critics, 1, width)))
 
-    def forward(self, obs: torch.Tensor, unit_action: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, obs: torch.Tensor, normalized_action: torch.Tensor | None = None) -> torch.Tensor:
         """Q-values.
 
         Args:
             obs: Normalised observations, shape [B, D]; or observations and actions side by side, shape [B, D + A].
-            unit_action: Actions scaled to [-1, 1], shape [B, A], if they are not there.
+            normalized_action: Actions scaled to [-1, 1], shape [B, A], if they are not there.
 
         Returns:
             Q-values, shape [C, B].
         """
-        x = obs if unit_action is None else torch.cat((obs, unit_action), dim=-1)
+        x = obs if normalized_action is None else torch.cat((obs, normalized_action), dim=-1)
         x = x.expand(self.n_critics, -1, -1)
         for i in range(len(self.weights) - 1):
             # bias apart: a compiler fuses it with the normalisation, while baddbmm would write it to memory first

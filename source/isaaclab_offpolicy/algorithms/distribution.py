@@ -18,11 +18,11 @@ from torch.distributions import Normal, kl_divergence
 class SquashedGaussianDistribution(Distribution):
     r"""Gaussian with state-dependent standard deviation, squashed by tanh and scaled into a box.
 
-    With :math:`u \sim \mathcal{N}(\mu, \sigma^2)`, the *unit action* is :math:`z = \tanh u \in [-1, 1]` and the action
+    With :math:`u \sim \mathcal{N}(\mu, \sigma^2)`, the *normalised action* is :math:`z = \tanh u \in [-1, 1]` and the action
     :math:`a = c + h z`, where :math:`c` and :math:`h` are centre and half-width of the box. The change of variables
     gives :math:`\log p(a) = \log p(u) - \sum_i \log(1 - z_i^2) - \sum_i \log h_i` (Haarnoja et al. 2018, appendix C).
 
-    The critics see unit actions, and entropies are those of the unit action, so that a target entropy of minus the
+    The critics see normalised actions, and entropies are those of the normalised action, so that a target entropy of minus the
     number of joints means the same whatever the bounds. :meth:`log_prob` is that of the action itself.
 
     The network gives a tensor ``[..., 2, A]``: mean and logarithm of the standard deviation, both before tanh.
@@ -72,11 +72,11 @@ class SquashedGaussianDistribution(Distribution):
         initial = torch.full((1, output_dim), 1.0 if init_std is None else init_std)
         self._mean, self._std = torch.zeros_like(initial), initial
 
-    def to_action(self, unit_action: torch.Tensor) -> torch.Tensor:
-        """Scale unit actions, shape [..., A], into the bounds. Never leaves them, whatever the rounding."""
-        return scale_into_bounds(unit_action, self.low, self.high)
+    def to_action(self, normalized_action: torch.Tensor) -> torch.Tensor:
+        """Scale normalised actions, shape [..., A], into the bounds. Never leaves them, whatever the rounding."""
+        return scale_into_bounds(normalized_action, self.low, self.high)
 
-    def to_unit(self, action: torch.Tensor) -> torch.Tensor:
+    def to_normalized(self, action: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`to_action`, shape [..., A]."""
         center, half = (self.high + self.low) / 2, (self.high - self.low) / 2
         return ((action - center) / half).clamp(-1.0, 1.0)
@@ -86,24 +86,27 @@ class SquashedGaussianDistribution(Distribution):
         mean, log_std = torch.unbind(mlp_output, dim=-2)
         return mean, log_std.clamp(*self.log_std_range)
 
-    def rsample_unit(
+    def rsample_normalized(
         self, mlp_output: torch.Tensor, noise: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Reparametrised unit actions and their log-probability.
+        """Reparametrised normalised actions and their log-probability.
 
         Args:
             mlp_output: Output of the network, shape [..., 2, A].
             noise: Standard normal noise, shape [..., A]; drawn when not given.
 
         Returns:
-            Unit actions in [-1, 1], shape [..., A], and log-probabilities in the unit box, shape [...].
+            Normalised actions in [-1, 1], shape [..., A], and log-probabilities in the unit box, shape [...].
         """
         mean, log_std = self.split(mlp_output)
         if noise is None:
             noise = torch.randn_like(mean)
         pre_tanh = torch.addcmul(mean, log_std.exp(), noise)
-        # log N(u) with (u - mean)/std = noise, minus log|d tanh/du| in its stable form
-        log_prob = -(0.5 * noise.square() + log_std + _HALF_LOG_2PI + log_tanh_slope(pre_tanh)).sum(-1)
+        # log N(u) with (u - mean)/std = noise, minus log|d tanh/du| as log_tanh_slope has it; in few passes, since a
+        # gradient step does this three times
+        terms = torch.addcmul(log_std, noise, noise, value=0.5)
+        terms = terms.add(F.logsigmoid(2.0 * pre_tanh) - pre_tanh, alpha=2.0)
+        log_prob = -self.output_dim * (_HALF_LOG_2PI + 2.0 * math.log(2.0)) - terms.sum(-1)
         return torch.tanh(pre_tanh), log_prob
 
     def update(self, mlp_output: torch.Tensor) -> None:
@@ -158,7 +161,7 @@ class SquashedGaussianDistribution(Distribution):
             Log-probability summed over the joints, shape [...].
         """
         half = (self.high - self.low) / 2
-        pre_tanh = torch.atanh(self.to_unit(outputs).clamp(-1.0 + _EDGE, 1.0 - _EDGE))
+        pre_tanh = torch.atanh(self.to_normalized(outputs).clamp(-1.0 + _EDGE, 1.0 - _EDGE))
         log_prob = Normal(self._mean, self._std).log_prob(pre_tanh)
         return (log_prob - log_tanh_slope(pre_tanh) - torch.log(half)).sum(-1)
 
@@ -176,7 +179,7 @@ class SquashedGaussianDistribution(Distribution):
                 nn.init.normal_(last.weight[:n], std=self.init_output_scale)
                 nn.init.zeros_(last.bias[:n])
             if self.init_at_zero:
-                zero = self.to_unit(torch.zeros_like(self.low))
+                zero = self.to_normalized(torch.zeros_like(self.low))
                 last.bias[:n] += torch.atanh(zero.clamp(-0.95, 0.95))  # within the box, if zero is not
             if self.init_std is not None:
                 nn.init.zeros_(last.weight[n:])
@@ -189,13 +192,13 @@ _EDGE = 1.0e-6
 
 
 def log_tanh_slope(x: torch.Tensor) -> torch.Tensor:
-    """log(1 - tanh²x), finite for every finite x: 2 (log 2 - x - softplus(-2x))."""
-    return 2.0 * (math.log(2.0) - x - F.softplus(-2.0 * x))
+    """log(1 - tanh²x), finite for every finite x: 2 (log 2 - x + log sigmoid(2x))."""
+    return 2.0 * (math.log(2.0) - x + F.logsigmoid(2.0 * x))
 
 
-def scale_into_bounds(unit_action: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+def scale_into_bounds(normalized_action: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
     """Map [-1, 1] onto [low, high], clamped against rounding; shapes [..., A], [A], [A]."""
-    action = (high + low) / 2 + (high - low) / 2 * unit_action
+    action = (high + low) / 2 + (high - low) / 2 * normalized_action
     return torch.minimum(torch.maximum(action, low), high)
 
 
@@ -211,5 +214,5 @@ class _SquashedDeterministicOutput(nn.Module):
         self.joint_names = list(joint_names)
 
     def forward(self, mlp_output: torch.Tensor) -> torch.Tensor:
-        unit_action = torch.tanh(mlp_output[..., 0, :])
-        return scale_into_bounds(unit_action, self.low, self.high)
+        normalized_action = torch.tanh(mlp_output[..., 0, :])
+        return scale_into_bounds(normalized_action, self.low, self.high)

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,7 +15,7 @@ STORAGES = ("float32", "float16", "uint8")
 
 
 class ObservationRing:
-    """Observations of all environments in rows of one vector step, decoded to float32 when taken.
+    """Observations of all environments in rows of one env step, decoded to float32 when taken.
 
     Besides ``float32``, with which nothing is lost, there are ``float16`` (11 bits: an error of up to 0.05 %; values
     beyond ±65504 are clamped) and ``uint8``: 256 steps between the smallest and the largest value that the feature has
@@ -88,17 +87,17 @@ class ObservationRing:
         return self.take(torch.full_like(env, row), env)
 
 
-class Draw(NamedTuple):
+class SampleIndices(NamedTuple):
     """Which transitions to gather."""
 
     age: torch.Tensor
-    """They started ``age`` + 1 vector steps ago, shape [G, B]."""
+    """They started ``age`` + 1 env steps ago, shape [G, B]."""
 
     env: torch.Tensor
     """In these environments, shape [G, B]."""
 
     newest: int
-    """Row of the newest observation at the time of the draw."""
+    """Row of the newest observation when they were sampled."""
 
 
 class ReplayBatch(NamedTuple):
@@ -108,7 +107,7 @@ class ReplayBatch(NamedTuple):
     """Observations by group, shape [G, B, D]."""
 
     action: torch.Tensor
-    """Unit actions, shape [G, B, A]."""
+    """Normalised actions, shape [G, B, A]."""
 
     reward: torch.Tensor
     """Sum of the discounted rewards over the steps taken, shape [G, B]."""
@@ -117,20 +116,20 @@ class ReplayBatch(NamedTuple):
     """Observations after the last of these steps, by group, shape [G, B, D]."""
 
     discount: torch.Tensor
-    """Factor on the value of ``next_obs``: γ to the number of steps, and 0 after a fall; shape [G, B]."""
+    """Factor on the value of ``next_obs``: γ to the number of steps, and 0 after a termination; shape [G, B]."""
 
     weight: torch.Tensor
-    """1, or 0 for the few draws that are no transition (see :class:`ReplayBuffer`); shape [G, B]."""
+    """1, or 0 for the few samples that are no transition (see :class:`ReplayBuffer`); shape [G, B]."""
 
 
 class ReplayBuffer:
-    """Ring of transitions of all environments, in rows of one vector step.
+    """Ring of transitions of all environments, in rows of one env step.
 
     Observations are stored once: the next observation of row t is the observation of row t + 1, and the newest one
-    waits in the row that comes next. Where an episode was cut off by a timeout, row t + 1 holds its true last
+    waits in the row that comes next. Where an episode was truncated by a timeout, row t + 1 holds its true last
     observation, from which the value is bootstrapped, in place of the first one of the next episode; the transition
     that would start there is not a transition and gets weight 0 (one in a thousand with Isaac Lab's 20 s episodes).
-    After a fall nothing is bootstrapped, so no last observation is needed and none is kept.
+    After a termination nothing is bootstrapped, so no last observation is needed and none is kept.
 
     n-step returns are built when sampling. They end where the episode ends, or at the newest row.
 
@@ -184,7 +183,7 @@ class ReplayBuffer:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of storage; 0 before :meth:`begin`."""
+        """Bytes of storage; 0 before :meth:`reset`."""
         if not self._allocated:
             return 0
         tensors = self._columns().values()
@@ -213,7 +212,7 @@ class ReplayBuffer:
         """What is stored, oldest first, as new tensors on the CPU: they take as much memory again.
 
         Raises:
-            ValueError: If nothing was begun.
+            ValueError: If there are no observations yet.
         """
         if not self._allocated:
             raise ValueError("the replay buffer is empty")
@@ -230,7 +229,7 @@ class ReplayBuffer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave, or the newest part of it if it is more than fits.
 
-        Before steps that do not follow from the newest observation come :meth:`cut` and :meth:`begin`.
+        Before steps that do not follow from the newest observation come :meth:`cut` and :meth:`reset`.
 
         Raises:
             ValueError: If it is of another number of environments, observations or joints, or of another format.
@@ -255,9 +254,9 @@ class ReplayBuffer:
         self._row = self._filled = count - 1
 
     def cut(self) -> None:
-        """Cut all episodes off at the newest observation, as timeouts do: what comes next does not follow from it.
+        """Truncate all episodes at the newest observation, as timeouts do: what comes next does not follow from it.
 
-        Its row becomes one in which no transition starts; :meth:`begin` sets the observations of the row after it.
+        Its row becomes one in which no transition starts; :meth:`reset` sets the observations of the row after it.
         """
         self._wait()
         row, nxt = self._row, (self._row + 1) % self.rows
@@ -270,7 +269,7 @@ class ReplayBuffer:
         self.is_start[nxt].fill_(True)
         self._row, self._filled = nxt, min(self._filled + 1, self.rows - 1)
 
-    def begin(self, obs: Mapping[str, torch.Tensor]) -> None:
+    def reset(self, obs: Mapping[str, torch.Tensor]) -> None:
         """Set the observations from which the first :meth:`add` starts, shape [N, D] each.
 
         The storage is allocated here, so that a policy that only plays needs none.
@@ -290,13 +289,13 @@ class ReplayBuffer:
         next_obs: Mapping[str, torch.Tensor],
         final_obs: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        """Store one vector step.
+        """Store one env step.
 
         Args:
-            action: Unit actions, shape [N, A].
+            action: Normalised actions, shape [N, A].
             reward: Rewards, shape [N].
-            terminated: Whether the episode ended in a terminal state (a fall), shape [N].
-            truncated: Whether it was cut off (a timeout), shape [N]; a fall at the same step is a fall.
+            terminated: Whether the episode ended in a terminal state, shape [N].
+            truncated: Whether it was truncated (a timeout), shape [N]; a termination at the same step is a termination.
             next_obs: Observations after the step, the first of the new episode where one ended; shape [N, D] each.
             final_obs: Observations after the step and before any reset, shape [N, D] each; only the rows of
                 truncated episodes are read.
@@ -323,19 +322,12 @@ class ReplayBuffer:
         self._row = nxt
         self._filled = min(self._filled + 1, self.rows - 1)
 
-    def draw(
-        self,
-        gradient_steps: int,
-        batch_size: int,
-        generator: torch.Generator | None = None,
-        spare: int = 0,
-    ) -> Draw:
-        """Draw transitions uniformly, all at once.
+    def sample_indices(self, gradient_steps: int, batch_size: int, spare: int = 0) -> SampleIndices:
+        """Sample transitions uniformly, all at once.
 
         Args:
             gradient_steps: Number of batches G.
             batch_size: Transitions B of a batch.
-            generator: Source of randomness.
             spare: Oldest rows of a full buffer that are left out, since new ones will take their place.
         """
         rows = min(self._filled, self.rows - 1 - spare)
@@ -343,27 +335,31 @@ class ReplayBuffer:
             raise ValueError("the replay buffer is empty")
         shape, device = (gradient_steps, batch_size), self.device
         # age 0 is the newest transition
-        age = torch.randint(rows, shape, device=device, generator=generator)
-        env = torch.randint(self.num_envs, shape, device=device, generator=generator)
-        return Draw(age, env, self._row)
+        age = torch.randint(rows, shape, device=device)
+        env = torch.randint(self.num_envs, shape, device=device)
+        return SampleIndices(age, env, self._row)
 
-    def sample(self, gradient_steps: int, batch_size: int, generator: torch.Generator | None = None) -> ReplayBatch:
-        """Draw transitions uniformly and gather them.
+    def sample(self, gradient_steps: int, batch_size: int, following: int = 0, env_steps: int = 0) -> ReplayBatch:
+        """Sample transitions uniformly and gather them.
 
         Args:
             gradient_steps: Number of batches G.
             batch_size: Transitions B of a batch.
-            generator: Source of randomness.
+            following: Number of batches that are wanted next; only a buffer that prefetches uses it.
+            env_steps: Env steps that will be stored until then.
 
         Returns:
             The batches, new tensors on the buffer's device.
         """
-        return self.gather(self.draw(gradient_steps, batch_size, generator))
+        return self.gather(self.sample_indices(gradient_steps, batch_size))
 
-    def gather(self, draw: Draw) -> ReplayBatch:
-        """The transitions of a draw."""
+    def drop_prefetched(self) -> None:
+        """Forget what was gathered ahead, if anything was."""
+
+    def gather(self, indices: SampleIndices) -> ReplayBatch:
+        """The transitions with these indices."""
         self._wait()
-        age, env, newest = draw
+        age, env, newest = indices
         row = torch.remainder(newest - 1 - age, self.rows)
         start = row * self.num_envs + env
         reward, ended, terminated = (_take(column, start) for column in (self.reward, self.done, self.terminated))
@@ -398,77 +394,6 @@ class ReplayBuffer:
         """Wait until all that there is has been written; rings on a GPU, and those that the host writes, never do."""
         if self._written is not None:
             self._written.synchronize()
-
-
-class Prefetch:
-    """Gathers the next round's transitions in a thread of its own, and copies them to the learner's device.
-
-    For a replay buffer that lies in host memory since it is larger than the device's. A round then learns from
-    transitions that were there when the round before it began.
-
-    Args:
-        storage: The replay buffer.
-        device: The learner's device.
-    """
-
-    def __init__(self, storage: ReplayBuffer, device: torch.device) -> None:
-        self.storage, self.device = storage, device
-        self._thread = ThreadPoolExecutor(1, "replay")
-        self._next: tuple[tuple[int, int], Future[ReplayBatch]] | None = None
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-
-    def sample(self, gradient_steps: int, batch_size: int, next_gradient_steps: int, rows: int) -> ReplayBatch:
-        """The batches of this round, and a start on those of the next.
-
-        Args:
-            gradient_steps: Number of batches G.
-            batch_size: Transitions B of a batch.
-            next_gradient_steps: Number of batches of the next round; 0 if none is to be fetched.
-            rows: Vector steps that will be stored until then.
-
-        Returns:
-            The batches on the learner's device.
-        """
-        ahead, self._next = self._next, None
-        if ahead is not None and ahead[0] == (gradient_steps, batch_size):
-            batch = ahead[1].result()
-        else:
-            batch = self._fetch(self.storage.draw(gradient_steps, batch_size))
-        if self._stream is not None:
-            # memory that the copying stream owns is not given out again before this stream is done with it
-            for tensor in (*batch.obs.values(), *batch.next_obs.values(), *batch[1:3], *batch[4:]):
-                cast(torch.Tensor, tensor).record_stream(torch.cuda.current_stream(self.device))
-        # the rows that will be overwritten meanwhile are not read
-        if next_gradient_steps and self.storage.rows > rows + 1:
-            draw = self.storage.draw(next_gradient_steps, batch_size, spare=rows)
-            self._next = ((next_gradient_steps, batch_size), self._thread.submit(self._fetch, draw))
-        return batch
-
-    def drop(self) -> None:
-        """Forget what was fetched ahead."""
-        if self._next is not None:
-            self._next[1].result()
-            self._next = None
-
-    def _fetch(self, draw: Draw) -> ReplayBatch:
-        with torch.no_grad():
-            batch = self.storage.gather(draw)
-            if self._stream is None:
-                return batch
-
-            def move(tensor: torch.Tensor) -> torch.Tensor:
-                tensor = tensor.pin_memory() if tensor.device.type == "cpu" else tensor
-                return tensor.to(self.device, non_blocking=True)
-
-            with torch.cuda.device(self.device), torch.cuda.stream(self._stream):
-                obs, next_obs = (
-                    {group: move(tensor) for group, tensor in groups.items()} for groups in (batch.obs, batch.next_obs)
-                )
-                rest = {name: move(getattr(batch, name)) for name in ("action", "reward", "discount", "weight")}
-            done = torch.cuda.Event()
-            done.record(self._stream)
-            done.synchronize()  # in this thread; nobody else waits
-            return ReplayBatch(obs=obs, next_obs=next_obs, **rest)
 
 
 def _unrolled(ring: torch.Tensor, first: int, count: int) -> torch.Tensor:

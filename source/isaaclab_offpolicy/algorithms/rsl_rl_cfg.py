@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from isaaclab.utils import configclass
 from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
 
 from isaaclab_offpolicy.engine import default_device
+
+from .losses import Q_AGGREGATIONS
+from .schedule import SCHEDULES
 
 
 @configclass
@@ -26,7 +30,7 @@ class SquashedGaussianDistributionCfg(RslRlMLPModelCfg.DistributionCfg):
     """Standard deviation of the weights that give the mean at the start; None leaves the layer's own."""
 
     init_at_zero: bool = False
-    """Whether the mean starts around action zero, the default pose, instead of around the middle of the box."""
+    """Whether the mean starts around action zero, the default pose, instead of around the middle of the bounds."""
 
     log_std_range: tuple[float, float] = (-20.0, 2.0)
     """Clamp on the logarithm of the standard deviation."""
@@ -91,7 +95,7 @@ class SacAlgorithmCfg:
 
     replay_device: str | None = None
     """Device of the replay buffer, if it is not the learner's: ``cpu`` where the device's memory is too small. The
-    transitions of the next round are then fetched while the environment steps and the learner learns."""
+    transitions of the next phase are then fetched while the environment steps and the learner learns."""
 
     save_replay_buffer: bool = False
     """Whether ``scripts/train.py`` writes the replay buffer beside the newest checkpoint, and ``--resume`` goes on with
@@ -108,13 +112,13 @@ class SacAlgorithmCfg:
     """Transitions before the actor and the temperature are updated."""
 
     train_freq: int = 1
-    """Vector steps between two rounds of learning."""
+    """Env steps (of all environments at once) between two update phases."""
 
     replay_ratio: float | None = 32 / 1024
     """Gradient steps per transition, whatever the number of environments."""
 
     gradient_steps: int | None = None
-    """Gradient steps per round of learning, in place of ``replay_ratio`` (which must be None then)."""
+    """Gradient steps per update phase, in place of ``replay_ratio`` (which must be None then)."""
 
     policy_delay: int = 8
     """Gradient steps of the critics per one of actor and temperature."""
@@ -126,13 +130,13 @@ class SacAlgorithmCfg:
     """Discount factor."""
 
     tau: float = 0.0023055561
-    """Share of the critics that enters the target networks at each gradient step."""
+    """Step of the target networks towards the critics at each gradient step."""
 
     ent_coef: str | float = "auto_0.00947178"
     """Temperature: ``"auto"`` learns it from 1, ``"auto_X"`` from X, a number keeps it."""
 
     target_entropy: str | float = "auto"
-    """Entropy of the unit action that a learned temperature aims at [nats]; "auto" is minus the number of joints."""
+    """Target entropy of the normalised action, for a learned temperature [nats]; "auto" is minus the number of joints."""
 
     learning_rate: float = 4.4689099625712413e-4
     """Learning rate of actor, critics and temperature."""
@@ -159,15 +163,15 @@ class SacAlgorithmCfg:
     """Norm to which gradients are clipped; None does not clip."""
 
     noise_hold: int = 1
-    """Vector steps for which exploration noise is held. The published recipe ("gSDE") takes 10 on rough terrain."""
+    """Env steps for which exploration noise is held. The published recipe ("gSDE") takes 10 on rough terrain."""
 
     noise_scale: tuple[float, float] = (1.0, 1.0)
     """Factors on the policy's standard deviation with which the first and the last environment explore."""
 
-    update: Literal["auto", "eager", "fused", "compiled", "cuda-graph"] = "auto"
-    """How gradient steps are computed: by torch's autograd and optimizers, by hand-written kernels on the CPU, as
-    programs of torch's compiler, or as these captured as CUDA graphs. ``auto`` takes the fastest that the device and
-    the networks allow, and says so where nothing can be compiled."""
+    backend: Literal["auto", "eager", "cpu", "compiled", "cuda-graph"] = "auto"
+    """How networks and optimizers are computed: ``eager`` is torch, ``cpu`` has kernels in C++, ``compiled`` takes
+    torch's compiler, ``cuda-graph`` captures its programs on a GPU (which no GPU has run yet). ``auto`` takes the
+    fastest that device and networks allow, and says so where nothing can be compiled."""
 
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Precision of the learner's matrix products."""
@@ -179,7 +183,7 @@ class SacAlgorithmCfg:
 
     overlap: bool = False
     """Whether gradient steps run in a thread of their own while the environment steps. The policy that acts is then
-    that of the round of learning before."""
+    that of the update phase before."""
 
     learner_threads: int | None = None
     """Processor threads of that thread; None leaves torch's number."""
@@ -199,7 +203,7 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
     """Device of the learner; by default CUDA where there is one."""
 
     num_steps_per_env: int = 24
-    """Vector steps per iteration of the runner. Sets how often it logs, not how SAC learns."""
+    """Env steps per iteration of the runner. Sets how often it logs, not how SAC learns."""
 
     max_iterations: int = 1000
     save_interval: int = 50
@@ -211,3 +215,53 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
     actor: RslRlMLPModelCfg = SacActorCfg()
     critic: RslRlMLPModelCfg = SacCriticCfg()
     algorithm: SacAlgorithmCfg = SacAlgorithmCfg()  # type: ignore[assignment]
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    "action_bounds_scale": (0.0, math.inf), "percentile_bounds_scale": (0.0, math.inf), "buffer_size": (1, math.inf),
+    "batch_size": (1, math.inf), "learning_starts": (0, math.inf), "actor_learning_starts": (0, math.inf),
+    "train_freq": (1, math.inf), "replay_ratio": (0.0, math.inf), "gradient_steps": (1, math.inf),
+    "policy_delay": (1, math.inf), "n_steps": (1, math.inf), "gamma": (0.0, 1.0), "tau": (0.0, 1.0),
+    "learning_rate": (1e-12, math.inf), "actor_learning_rate": (0.0, math.inf), "learning_rate_end": (0.0, math.inf),
+    "schedule_steps": (0, math.inf), "weight_decay": (0.0, math.inf), "max_grad_norm": (0.0, math.inf),
+    "noise_hold": (1, math.inf), "learner_threads": (1, math.inf),
+}  # fmt: skip
+"""Smallest and largest values of the options that are numbers; whole ones are those of whole type."""
+
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""Of matrix products; weights, losses and optimizers stay in float32."""
+
+
+def actor_learning_rate(cfg: SacAlgorithmCfg) -> float:
+    """The actor's learning rate, its own or the common one."""
+    return cfg.learning_rate if cfg.actor_learning_rate is None else cfg.actor_learning_rate
+
+
+def check_options(cfg: SacAlgorithmCfg, world_size: int = 1) -> None:
+    """Refuse options that SAC cannot be trained with.
+
+    Raises:
+        ValueError: With the option's name.
+    """
+    for name, (low, high) in RANGES.items():
+        value = getattr(cfg, name)
+        if value is None and name in ("replay_ratio", "gradient_steps", "actor_learning_rate", "max_grad_norm",
+                                      "learner_threads"):  # fmt: skip
+            continue
+        kinds = int if isinstance(low, int) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            what = "a whole number" if kinds is int else "a number"
+            limits = f"from {low:g} on" if high == math.inf else f"from {low:g} to {high:g}"
+            raise ValueError(f"{name} is {what} {limits}, not {value!r}")
+    if (cfg.replay_ratio is None) == (cfg.gradient_steps is None):
+        raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
+    for name, choices in (("schedule", SCHEDULES), ("q_aggregation", Q_AGGREGATIONS), ("precision", PRECISIONS)):
+        if getattr(cfg, name) not in choices:
+            raise ValueError(f"{name} is one of {', '.join(choices)}, not '{getattr(cfg, name)}'")
+    if isinstance(cfg.target_entropy, str) and cfg.target_entropy != "auto":
+        raise ValueError(f"target_entropy is 'auto' or a number, not '{cfg.target_entropy}'")
+    if cfg.overlap and world_size > 1:
+        raise ValueError("overlap is for one process: ranks exchange gradients and statistics in one order")
+    if cfg.save_replay_buffer and world_size > 1:
+        raise ValueError("save_replay_buffer is for one process: each rank has a replay buffer of its own")

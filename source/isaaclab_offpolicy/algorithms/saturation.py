@@ -10,7 +10,7 @@ import torch
 from isaaclab_offpolicy.action_bounds import ActionBounds
 
 SATURATED = 0.98
-"""A unit action beyond this is within 1 % of the range from a bound."""
+"""A normalised action beyond this is within 1 % of the range from a bound."""
 
 
 class SaturationMonitor:
@@ -35,18 +35,18 @@ class SaturationMonitor:
         self._watched = [0] * joints
         self._reported: set[int] = set()
 
-    def add(self, unit_action: torch.Tensor, weight: int = 1) -> None:
+    def add(self, normalized_action: torch.Tensor, weight: int = 1) -> None:
         """Count actions.
 
         Args:
-            unit_action: Actions in [-1, 1], shape [N, A].
+            normalized_action: Actions in [-1, 1], shape [N, A].
             weight: For how many steps these stand.
         """
         # as products with a vector of ones: many times faster on the CPU than to sum truth values along axis 0
-        ones = torch.full((len(unit_action),), float(weight), device=unit_action.device)
-        self._counts[0] += ones @ (unit_action < -SATURATED).float()
-        self._counts[1] += ones @ (unit_action > SATURATED).float()
-        self._samples += weight * len(unit_action)
+        ones = torch.full((len(normalized_action),), float(weight), device=normalized_action.device)
+        self._counts[0] += ones @ (normalized_action < -SATURATED).float()
+        self._counts[1] += ones @ (normalized_action > SATURATED).float()
+        self._samples += weight * len(normalized_action)
 
     def pop(self, bounds: ActionBounds) -> tuple[dict[str, float], list[str]]:
         """Shares since the last call, and warnings.

@@ -40,15 +40,3 @@ class EntropyCoef(nn.Module):
     def forward(self) -> torch.Tensor:
         """α, a scalar without gradient."""
         return self.log_value.detach().exp() if self.learned else self.value
-
-    def loss(self, log_prob: torch.Tensor, target_entropy: float) -> torch.Tensor:
-        """Dual objective: raises α where the entropy is below its target.
-
-        J(α) = E[-log α (log π + H̄)], SB3's form, whose gradient does not vanish with α (Haarnoja et al. 2018 have
-        α in place of log α).
-
-        Args:
-            log_prob: Log-probabilities of unit actions, shape [B].
-            target_entropy: Target H̄ [nats].
-        """
-        return -(self.log_value * (log_prob.detach() + target_entropy)).mean()

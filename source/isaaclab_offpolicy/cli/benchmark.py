@@ -42,7 +42,7 @@ MARK = "BENCHMARK "
 """Begins the line with which a measuring process reports."""
 
 LEARNERS = (
-    "eager", "fused", "fused:bfloat16", "compiled", "compiled:bfloat16", "cuda-graph", "cuda-graph:tf32",
+    "eager", "eager:bfloat16", "cpu", "compiled", "compiled:bfloat16", "cuda-graph", "cuda-graph:tf32",
     "cuda-graph:bfloat16", "sbx", "sb3",
 )  # fmt: skip
 """Learners that can be measured: this package's gradient steps, and the SAC of the two libraries."""
@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     learner = result.add_argument_group("with --learner")
     learner.add_argument(
         "--learners", nargs="+",
-        help=f"Of {', '.join(LEARNERS)}; default fused sbx, on a GPU cuda-graph sbx.",
+        help=f"Of {', '.join(LEARNERS)}; default cpu sbx, on a GPU cuda-graph sbx.",
     )  # fmt: skip
     learner.add_argument("--preset", choices=["sac", "sac-cpu"], default="sac", help="Hyperparameters; default sac.")
     learner.add_argument("--batch_size", nargs="+", type=positive_int, help="Batch sizes; default the preset's.")
@@ -267,7 +267,7 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
     ]  # fmt: skip
     if args.what == "training":
         columns = {
-            "steps/s": "training_per_second", "simulation only": "simulation_per_second", "kept": "kept",
+            "steps/s": "training_per_second", "simulation only": "simulation_per_second", "ratio": "throughput_ratio",
             "simulate": "simulate", "act": "act", "store": "store", "learn": "learn", "updates/s": "updates_per_second",
             "memory [GiB]": "memory_gib",
         }  # fmt: skip
@@ -287,12 +287,12 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
 def _learner_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Measurements of learners, and the columns of their table."""
     cuda = device != "cpu"
-    learners = args.learners or ["cuda-graph" if cuda else "fused", "sbx"]
+    learners = args.learners or ["cuda-graph" if cuda else "cpu", "sbx"]
     for name in learners:
         one_of("learner", name, LEARNERS)
         if name in ("sbx", "sb3"):
             is_sb3("sbx_sac_cfg_entry_point")  # says what is missing
-        elif name.startswith("fused" if cuda else "cuda-graph"):
+        elif name.startswith("cpu" if cuda else "cuda-graph"):
             raise CliError(f"learner '{name}' is for {'the CPU' if cuda else 'a GPU'}, and not for {device}")
     jobs = [
         {"what": "learner", "learner": name, "preset": args.preset, "num_envs": num_envs, "batch_size": batch_size,
@@ -377,7 +377,7 @@ def measure_simulation(task: str, engine: str, num_envs: int, device: str, secon
     from isaaclab.app import launch_simulation
     from isaaclab_tasks.utils import parse_env_cfg
 
-    from isaaclab_offpolicy.algorithms.benchmark import Stopwatch
+    from isaaclab_offpolicy.benchmarks.timing import Stopwatch
 
     check_task_and_agent(task, "ppo")
     cfg = parse_env_cfg(task, device=device, num_envs=num_envs, overrides=[f"physics={engine}"])
@@ -453,10 +453,10 @@ def measure_training(
     """Measure the training of an agent, with a replay buffer that holds the last thousand vector steps.
 
     Returns:
-        What :func:`isaaclab_offpolicy.algorithms.benchmark.measure_training` gives, or for an agent of SBX or
+        What :func:`isaaclab_offpolicy.benchmarks.rsl_rl_training.measure_training` gives, or for an agent of SBX or
         Stable-Baselines3 :func:`isaaclab_offpolicy.sbx.benchmark.measure_training`.
     """
-    from isaaclab_offpolicy.algorithms import benchmark
+    from isaaclab_offpolicy.benchmarks import rsl_rl_training
 
     from .runner import create_runner
     from .simulation import running_task
@@ -480,15 +480,13 @@ def measure_training(
                 "learning_starts": 4 * num_envs,
                 "actor_learning_starts": 0,
                 "buffer_size": min(algorithm.buffer_size, 1000 * num_envs),
-                # at once, not after a thousand gradient steps
-                "update": "cuda-graph" if device != "cpu" and algorithm.update == "auto" else algorithm.update,
             }.items():
                 if f"agent.algorithm.{name}" not in given:
                     setattr(algorithm, name, value)
         with tempfile.TemporaryDirectory() as folder:
             runner = create_runner(env, agent_cfg, folder)
             runner.logger.init_logging_writer()
-            result = benchmark.measure_training(runner, seconds)
+            result = rsl_rl_training.measure_training(runner, seconds)
             runner.logger.stop_logging_writer()
         return result
 
@@ -581,14 +579,14 @@ def measure_learner(
         seconds: About the time of the measurement [s].
 
     Returns:
-        What :func:`isaaclab_offpolicy.algorithms.benchmark.measure_learner` gives; of the other libraries
+        What :func:`isaaclab_offpolicy.benchmarks.learner.measure_learner` gives; of the other libraries
         ``update_ms`` and ``updates_per_second``.
     """
     from isaaclab.utils import to_dict
     from isaaclab_rl.rsl_rl import check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
 
-    from isaaclab_offpolicy.algorithms import benchmark
     from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
+    from isaaclab_offpolicy.benchmarks import learner as native
     from isaaclab_offpolicy.tasks.velocity.rsl_rl_sac_cfg import fit_to_cpu
 
     cfg = SacRunnerCfg(experiment_name="benchmark", device=device)
@@ -605,11 +603,11 @@ def measure_learner(
         sb3_cfg.batch_size, sb3_cfg.policy_delay = cfg.algorithm.batch_size, cfg.algorithm.policy_delay
         net_arch = {"pi": list(cfg.actor.hidden_dims), "qf": list(cfg.critic.hidden_dims)}
         return measure_update(sb3_cfg, net_arch, obs_dim, num_actions, device, seconds)
-    update, _, precision = learner.partition(":")
-    cfg.algorithm.update, cfg.algorithm.precision = update, precision or "float32"  # type: ignore[assignment]
+    backend, _, precision = learner.partition(":")
+    cfg.algorithm.backend, cfg.algorithm.precision = backend, precision or "float32"  # type: ignore[assignment]
     train_cfg = to_dict(handle_deprecated_rsl_rl_cfg(cfg, check_rsl_rl_version()))  # type: ignore[arg-type]
     train_cfg["multi_gpu"] = None
-    return benchmark.measure_learner(train_cfg, num_envs, obs_dim, num_actions, device, rows, seconds)
+    return native.measure_learner(train_cfg, num_envs, obs_dim, num_actions, device, rows, seconds)
 
 
 MEASUREMENTS: dict[str, Callable[..., dict[str, float]]] = {

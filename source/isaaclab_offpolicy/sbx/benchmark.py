@@ -25,7 +25,7 @@ from isaaclab_rl.sb3 import Sb3VecEnvWrapper
 
 import sbx
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
-from isaaclab_offpolicy.algorithms.benchmark import Stopwatch, median_time, memory_in_use
+from isaaclab_offpolicy.benchmarks.timing import Stopwatch, median_time, memory_in_use
 from isaaclab_offpolicy.cli.arguments import CliError
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
@@ -143,7 +143,7 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
     return {
         "training_per_second": training,
         "simulation_per_second": simulation,
-        "kept": training / simulation,
+        "throughput_ratio": training / simulation,
         "simulate": stopwatch.seconds / waited,
         "updates_per_second": updates / elapsed,
         "memory_gib": memory_in_use(device),
@@ -163,7 +163,7 @@ def measure_update(
 ) -> dict[str, float]:
     """Measure SBX's or Stable-Baselines3's own SAC in one round of learning: drawing from the replay and all updates.
 
-    A round has ``policy_delay`` gradient steps, as in :func:`isaaclab_offpolicy.algorithms.benchmark.measure_learner`.
+    A round has ``policy_delay`` gradient steps, as in :func:`isaaclab_offpolicy.benchmarks.learner.measure_learner`.
     Stable-Baselines3 has no such delay: it updates the actor at every gradient step, and has no layer normalisation.
 
     Args:

@@ -23,7 +23,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from isaaclab_offpolicy.action_bounds import BoundsError
-from isaaclab_offpolicy.algorithms.sac import RESUME_VECTOR_STEPS
+from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
 from isaaclab_offpolicy.cli.arguments import BEST_SB3_CHECKPOINT, SB3_CHECKPOINT_PATTERN, CliError
 from isaaclab_offpolicy.cli.runner import MIN_EPISODES, Interruption, ProgressTable, write_provenance
@@ -415,7 +415,7 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
     # the policy acts from the first step on
     model.learning_starts = 0
     if path is None:
-        refill = max(cfg.learning_starts, RESUME_VECTOR_STEPS * num_envs)
+        refill = max(cfg.learning_starts, RESUME_ENV_STEPS * num_envs)
         model.resume_learning_at = model.num_timesteps + refill
         if any(checkpoint.parent.glob("replay_*.pkl")):
             print("[INFO] replay_*.pkl are pickles, as version 0.1 wrote them; they are not read")

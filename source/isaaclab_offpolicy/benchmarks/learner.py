@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
 from rsl_rl.env import VecEnv
-from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .sac import SAC
-from .update import ActorBatch, CriticBatch, make_update
+from isaaclab_offpolicy.algorithms import SAC
+from isaaclab_offpolicy.algorithms.backends import Backend
+from isaaclab_offpolicy.algorithms.batch import ActorBatch, CriticBatch
+
+from .timing import interleaved_times, memory_in_use
 
 
 class Product(NamedTuple):
@@ -88,21 +88,21 @@ def make_learner(cfg: dict[str, Any], num_envs: int, obs_dim: int, num_actions: 
     cfg["algorithm"] |= {"action_bounds": 1.0, "buffer_size": rows * num_envs}
     sac = SAC.construct_algorithm(env.get_observations(), env, cfg, device)
     sac.train_mode()
-    sac._begin(env.get_observations())
+    sac.reset(env.get_observations())
     false = torch.zeros(num_envs, dtype=torch.bool, device=device)
     for _ in range(rows):
         obs = env.get_observations()
         action = torch.rand(num_envs, num_actions, device=device) * 2.0 - 1.0
         sac.storage.add(action, torch.randn(num_envs, device=device), false, false, obs)
         sac._normalize_from(obs)
-    sac.num_timesteps = sac.actor_learning_starts
+    sac.num_timesteps = sac.cfg.actor_learning_starts
     return sac
 
 
 def products_of(sac: SAC) -> tuple[list[Product], list[Product]]:
     """Matrix products of one gradient step of the critics, and of one of the actor, as plain autograd runs them."""
     critic_batch, actor_batch = _batches(sac)
-    plain = make_update("eager", **sac.updater.options)
+    plain = sac.updater.with_backend(Backend())
     with RecordProducts() as of_critic:
         plain.critic_step(critic_batch)
     with RecordProducts() as of_actor:
@@ -141,68 +141,6 @@ def product_runner(products: list[Product], device: str, dtype: torch.dtype = to
     return replay
 
 
-def timed(function: Callable[[], Any], device: str) -> float:
-    """Time [s] of one call, with everything that it started on the device."""
-    start = time.perf_counter()
-    function()
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def median_time(function: Callable[[], Any], device: str, seconds: float) -> float:
-    """Median time [s] of a call, of those that fit in a time, and of five at least."""
-    for _ in range(3):
-        function()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        times.append(timed(function, device))
-    return statistics.median(times)
-
-
-def times_in_turns(parts: Mapping[str, Callable[[], Any]], device: str, seconds: float) -> dict[str, list[float]]:
-    """Times [s] of functions that are called in turns, so that a drift of the machine's speed meets all of them.
-
-    Args:
-        parts: The functions by name.
-        device: Device on which they run.
-        seconds: Time of the measurement [s]; there are five rounds at least.
-
-    Returns:
-        One time per round for each function.
-    """
-    for _ in range(3):
-        for part in parts.values():
-            part()
-    result: dict[str, list[float]] = {name: [] for name in parts}
-    end = time.perf_counter() + seconds
-    while len(next(iter(result.values()))) < 5 or time.perf_counter() < end:
-        for name, part in parts.items():
-            result[name].append(timed(part, device))
-    return result
-
-
-class Stopwatch:
-    """Sums the time spent in functions."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, timed with everything that it starts on a GPU."""
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            result = function(*args, **kwargs)
-            if torch.cuda.is_initialized():
-                torch.cuda.synchronize()
-            self.seconds += time.perf_counter() - start
-            return result
-
-        return run
-
-
 def measure_replay(sac: SAC, seconds: float) -> dict[str, float]:
     """Rates at which the replay takes in and gives out, beside that of a plain copy on its device.
 
@@ -215,20 +153,20 @@ def measure_replay(sac: SAC, seconds: float) -> dict[str, float]:
     Returns:
         ``insert_gb_s``, ``gather_gb_s`` (of what a round of learning draws) and ``copy_gb_s`` [GB/s].
     """
-    storage, delay = sac.storage, sac.policy_delay
+    storage, delay = sac.storage, sac.cfg.policy_delay
     device = str(storage.device)
     obs = {group: ring[0] for group, ring in storage.obs.items()}
     action, reward = storage.action[0].clone(), storage.reward[0].clone()
     false = torch.zeros_like(storage.done[0])
-    batch = storage.sample(delay, sac.batch_size)
+    batch = storage.sample(delay, sac.cfg.batch_size)
     gathered = [*batch.obs.values(), *batch.next_obs.values(), batch.action, batch.reward]
     inserted = [*obs.values(), action, reward]
     source = torch.randn(16 * 2**20, device=device)
     target = torch.empty_like(source)
-    times = times_in_turns(
+    times = interleaved_times(
         {
             "insert": lambda: storage.add(action, reward, false, false, obs),
-            "gather": lambda: storage.sample(delay, sac.batch_size),
+            "gather": lambda: storage.sample(delay, sac.cfg.batch_size),
             "copy": lambda: target.copy_(source),
         },
         device,
@@ -266,9 +204,9 @@ def measure_learner(
     sac = make_learner(cfg, num_envs, obs_dim, num_actions, device, rows)
     critic_products, actor_products = products_of(sac)
     critic_batch, actor_batch = _batches(sac)
-    delay = sac.policy_delay
-    sac._uniform_until = 0
-    dtype = torch.bfloat16 if sac.updater.precision == "bfloat16" else torch.float32
+    delay = sac.cfg.policy_delay
+    sac.uniform_until = 0
+    dtype = torch.bfloat16 if sac.cfg.precision == "bfloat16" else torch.float32
     obs = sac.storage.obs
     acting = TensorDict({group: ring[0] for group, ring in obs.items()}, batch_size=[num_envs])
     run_critic, run_actor = (product_runner(products, device, dtype) for products in (critic_products, actor_products))
@@ -278,11 +216,11 @@ def measure_learner(
             run_critic()
         run_actor()
 
-    times = times_in_turns(
+    times = interleaved_times(
         {
-            "update": lambda: sac._learn(delay),
+            "update": lambda: sac.learn(delay),
             "products": products_of_a_round,
-            "sample": lambda: sac._batches(delay),
+            "sample": lambda: sac.sample_batches(delay),
             "critic": lambda: sac.updater.critic_step(critic_batch),
             "actor": lambda: sac.updater.actor_step(actor_batch),
             "act": lambda: _act(sac, acting),
@@ -315,122 +253,7 @@ def _act(sac: SAC, obs: TensorDict) -> torch.Tensor:
     return sac.act(obs)
 
 
-def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]:
-    """Measure a training's loop: first the environment alone, then everything, then the parts of everything.
-
-    Args:
-        runner: rsl_rl's runner; its algorithm may be SAC or PPO. Where its logger writes (to a folder), what it does at
-            each step is part of the training.
-        seconds: Time of each of the three measurements [s].
-
-    Returns:
-        ``simulation_per_second`` and ``training_per_second``, environment steps over all environments without and with
-        learning; their ratio ``kept``; the shares of time ``simulate``, ``act``, ``store`` and ``learn`` of a training
-        in which each part is waited for; ``updates_per_second`` (SAC's gradient steps); and ``memory_gib``: what is in
-        use on the GPU at the end, simulation included, or the most that the process has used on the CPU [GiB].
-    """
-    env, alg, device = runner.env, runner.alg, str(runner.device)
-    obs = env.get_observations().to(device)
-    alg.train_mode()
-    stopwatches = {name: Stopwatch() for name in ("simulate", "act", "store", "learn", "gradient_steps")}
-    # this package's logger reads them once per row of the log, rsl_rl's own at each step
-    read_episodes = getattr(runner.logger, "read_episodes", None)
-
-    def loop(seconds: float, waits: bool = False) -> tuple[int, float]:
-        """Vector steps made, and their time [s]."""
-        nonlocal obs
-        functions = {"act": alg.act, "simulate": env.step, "store": alg.process_env_step, "learn": _learn(alg)}
-        if waits:
-            functions = {name: stopwatches[name].around(function) for name, function in functions.items()}
-            if isinstance(alg, SAC):
-                alg._learn = stopwatches["gradient_steps"].around(alg._learn)  # type: ignore[method-assign]
-        begin, steps = time.perf_counter(), 0
-        while not steps or time.perf_counter() - begin < seconds or steps % runner.cfg["num_steps_per_env"]:
-            with torch.inference_mode():
-                obs, rewards, dones, extras = functions["simulate"](functions["act"](obs).to(env.device))
-                obs = obs.to(device)
-                rewards, dones = rewards.to(device), dones.to(device)
-                functions["store"](obs, rewards, dones, extras)
-                runner.logger.process_env_step(rewards, dones, extras)
-            steps += 1
-            if steps % runner.cfg["num_steps_per_env"] == 0:
-                functions["learn"](obs)
-                if read_episodes is not None:
-                    read_episodes()
-                runner.logger.ep_extras.clear()
-        if device != "cpu":
-            torch.cuda.synchronize(device)
-        return steps, time.perf_counter() - begin
-
-    # fills the replay, compiles and captures
-    loop(0.3 * seconds)
-    while isinstance(alg, SAC) and not (alg.num_updates and alg.updater.prepared):
-        loop(0.0)
-    simulated, simulation_time, obs = _simulate(env, alg, obs, seconds, device)
-    updates = getattr(alg, "num_updates", 0)
-    trained, training_time = loop(seconds)
-    updates = getattr(alg, "num_updates", 0) - updates
-    _, waited = loop(seconds, waits=True)
-    phases = {name: stopwatch.seconds / waited for name, stopwatch in stopwatches.items()}
-    # SAC's gradient steps are within its storing of a transition
-    nested = phases.pop("gradient_steps")
-    phases["store"] -= nested
-    phases["learn"] += nested
-    simulation, training = (
-        env.num_envs * steps / elapsed for steps, elapsed in ((simulated, simulation_time), (trained, training_time))
-    )
-    return {
-        "simulation_per_second": simulation,
-        "training_per_second": training,
-        "kept": training / simulation,
-        **phases,
-        "updates_per_second": updates / training_time,
-        "memory_gib": memory_in_use(device),
-    }
-
-
-def memory_in_use(device: str) -> float:
-    """What is in use on a GPU, simulation included, or the most that the process has used on the CPU [GiB]."""
-    if device == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    free, total = torch.cuda.mem_get_info(device)
-    return (total - free) / 2**30
-
-
-def _learn(alg: Any) -> Callable[[TensorDict], None]:
-    """What rsl_rl's runner does after collecting."""
-
-    def learn(obs: TensorDict) -> None:
-        with torch.inference_mode():
-            alg.compute_returns(obs)
-        alg.update()
-
-    return learn
-
-
-def _simulate(env: VecEnv, alg: Any, obs: TensorDict, seconds: float, device: str) -> tuple[int, float, TensorDict]:
-    """Step the environment with the policy's actions.
-
-    Returns:
-        Vector steps made; the time [s] of the steps alone, each of which is waited for; and the last observations.
-    """
-    elapsed, steps = 0.0, 0
-    with torch.inference_mode():
-        while elapsed < seconds:
-            actions = alg.act(obs).to(env.device)
-            if device != "cpu":
-                torch.cuda.synchronize(device)
-            start = time.perf_counter()
-            obs, *_ = env.step(actions)
-            obs = obs.to(device)
-            if device != "cpu":
-                torch.cuda.synchronize(device)
-            elapsed += time.perf_counter() - start
-            steps += 1
-    return steps, elapsed, obs
-
-
 def _batches(sac: SAC) -> tuple[CriticBatch, ActorBatch]:
     """One batch each."""
-    batches = sac._batches(sac.policy_delay)
+    batches = sac.sample_batches(sac.cfg.policy_delay)
     return batches.of_critic(0), batches.of_actor(0)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What gradient steps work on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+
+class CriticBatch(NamedTuple):
+    """Transitions for one gradient step of the critics, observations normalised."""
+
+    obs: torch.Tensor
+    """What the critics saw, shape [B, D]."""
+
+    action: torch.Tensor
+    """Normalised actions, shape [B, A]."""
+
+    reward: torch.Tensor
+    """Discounted rewards of the n steps, shape [B]."""
+
+    discount: torch.Tensor
+    """Factor on the value afterwards, shape [B]."""
+
+    weight: torch.Tensor
+    """Weight in the loss, shape [B]."""
+
+    next_obs: torch.Tensor
+    """What the critics saw afterwards, shape [B, D]."""
+
+    actor_next_obs: torch.Tensor
+    """What the actor saw afterwards, shape [B, D']."""
+
+    noise: torch.Tensor
+    """Standard normal noise of the next action, shape [B, A]."""
+
+
+class ActorBatch(NamedTuple):
+    """Observations for one gradient step of actor and temperature, normalised."""
+
+    obs: torch.Tensor
+    """What the actor saw, shape [B, D']."""
+
+    critic_obs: torch.Tensor
+    """What the critics saw, shape [B, D]."""
+
+    noise: torch.Tensor
+    """Standard normal noise of the action, shape [B, A]."""
+
+
+class Batches(NamedTuple):
+    """Batches for all gradient steps of an update phase: G of the critics, K of them followed by one of the actor."""
+
+    critic: CriticBatch
+    """The critics', shapes [G, B, ...]."""
+
+    actor: ActorBatch
+    """The actor's, shapes [K, B, ...]."""
+
+    actor_updates: tuple[int, ...]
+    """Which of the critics' gradient steps the actor's follow, K numbers below G."""
+
+    def of_critic(self, i: int) -> CriticBatch:
+        """The critics' i-th batch."""
+        return CriticBatch(*(tensor[i] for tensor in self.critic))
+
+    def of_actor(self, i: int) -> ActorBatch:
+        """The actor's i-th batch."""
+        return ActorBatch(*(tensor[i] for tensor in self.actor))

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""SAC from the configuration of rsl_rl's runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rsl_rl.env import VecEnv
+from rsl_rl.models import MLPModel
+from rsl_rl.modules import EmpiricalNormalization
+from rsl_rl.utils import resolve_class, resolve_obs_groups
+from tensordict import TensorDict
+from torch import nn
+
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_bounds
+
+from .critic import QEnsemble
+from .prefetch import PrefetchingReplayBuffer
+from .replay_buffer import ReplayBuffer
+from .rsl_rl_cfg import SacAlgorithmCfg
+
+if TYPE_CHECKING:
+    from .sac import SAC
+
+
+def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
+    """Build actor, critics and replay buffer.
+
+    Args:
+        obs: Observations of the environment, shape [N, D] each.
+        env: The environment; it is asked for its final observations from now on.
+        cfg: The runner's configuration as a dictionary, which is used up.
+        device: Device of the learner.
+
+    Raises:
+        ValueError: If an option cannot be used.
+    """
+    alg_class, alg_cfg = resolve_class(cfg["algorithm"])
+    actor_class, actor_cfg = resolve_class(cfg["actor"])
+    critic_class, critic_cfg = resolve_class(cfg["critic"])
+    for name in ("rnd_cfg", "symmetry_cfg"):
+        if alg_cfg.get(name) is not None:
+            raise ValueError(f"SAC has no {name.removesuffix('_cfg')}; leave algorithm.{name} at None")
+    if cfg.get("torch_compile_mode") is not None:
+        raise ValueError("SAC has no torch_compile_mode; algorithm.backend=compiled takes torch's compiler")
+    options = SacAlgorithmCfg(**alg_cfg)
+    if options.schedule == "linear" and not options.schedule_steps:
+        options.schedule_steps = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
+    world_size = (cfg.get("multi_gpu") or {"world_size": 1})["world_size"]
+    cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
+
+    bounds, bounds_error = _bounds(env, options)
+    actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
+    actor: MLPModel = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg)
+    critic_groups: list[str] = cfg["obs_groups"]["critic"]
+    critic_obs_dim = sum(obs[group].shape[-1] for group in critic_groups)
+    normalizes = critic_cfg.pop("obs_normalization", False)
+    critic_cfg.pop("distribution_cfg", None)
+    critic: QEnsemble = critic_class(critic_obs_dim, env.num_actions, **critic_cfg)
+    print(f"Actor: {actor}\nCritic: {critic}")
+    if not normalizes:
+        normalizer: nn.Module = nn.Identity()
+    elif actor.obs_normalization and critic_groups == actor.obs_groups:
+        normalizer = actor.obs_normalizer
+    else:
+        normalizer = EmpiricalNormalization(critic_obs_dim)
+
+    groups = {group: obs[group].shape[-1] for group in dict.fromkeys([*actor.obs_groups, *critic_groups])}
+    storage = _replay_buffer(options, env, groups, torch.device(device))
+    _request_final_observations(env)
+    sac: SAC = alg_class(
+        actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, _reset_terminated(env)
+    )
+    sac.bounds_error = bounds_error
+    return sac
+
+
+def _bounds(env: VecEnv, options: SacAlgorithmCfg) -> tuple[ActionBounds, BoundsError | None]:
+    """The bounds, or ±1 and why those of the configuration cannot be used: a checkpoint may bring its own."""
+    try:
+        bounds = action_bounds(
+            env, options.action_bounds, options.action_bounds_scale, options.percentile_bounds,
+            options.percentile_bounds_scale,
+        )  # fmt: skip
+    except BoundsError as error:
+        return action_bounds(env, 1.0), error
+    width = max(len(name) for name in bounds.joint_names)
+    print("Action bounds [raw action units]:")
+    for name, low, high in zip(bounds.joint_names, bounds.low, bounds.high, strict=True):
+        print(f"  {name:<{width}}  [{low:7.3f}, {high:7.3f}]")
+    print(f"  source: {bounds.source}")
+    return bounds, None
+
+
+def _replay_buffer(options: SacAlgorithmCfg, env: VecEnv, groups: dict[str, int], device: torch.device) -> ReplayBuffer:
+    """The replay buffer, on the learner's device or elsewhere."""
+    size = options.buffer_size, env.num_envs, groups, env.num_actions, options.n_steps, options.gamma
+    if options.replay_device is None:
+        return ReplayBuffer(*size, device, options.replay_storage)
+    own = torch.device(options.replay_device)
+    pinned = device.type == "cuda" and own.type == "cpu"
+    return PrefetchingReplayBuffer(*size, own, options.replay_storage, pinned, learner_device=device)
+
+
+def _request_final_observations(env: VecEnv) -> None:
+    """Have Isaac Lab compute the observations before a reset; it reads the flag at every step."""
+    cfg = getattr(env, "cfg", None)
+    if hasattr(cfg, "compute_final_obs"):
+        cfg.compute_final_obs = True  # type: ignore[union-attr]
+
+
+def _reset_terminated(env: Any) -> Callable[[], torch.Tensor] | None:
+    """Isaac Lab's record of which episodes terminated in the last step, of environments of both kinds."""
+    unwrapped = getattr(env, "unwrapped", env)
+    if not isinstance(getattr(unwrapped, "reset_terminated", None), torch.Tensor):
+        return None
+    return lambda: unwrapped.reset_terminated

@@ -1,0 +1,33 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The learning rate over a training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SCHEDULES = ("constant", "linear")
+"""How a learning rate may change."""
+
+
+class LearningRate(NamedTuple):
+    """A learning rate that is constant, or falls linearly and then stays."""
+
+    start: float
+    """Learning rate at the start."""
+
+    end: float = 0.0
+    """Learning rate at the end of a linear schedule."""
+
+    kind: str = "constant"
+    """One of :data:`SCHEDULES`."""
+
+    steps: int = 0
+    """Transitions over which a linear schedule falls."""
+
+    def at(self, step: int) -> float:
+        """The learning rate after so many transitions."""
+        if self.kind == "constant":
+            return self.start
+        return self.start + min(step / max(self.steps, 1), 1.0) * (self.end - self.start)
