@@ -3,7 +3,9 @@
 
 """Measures environment steps per second: scripts/benchmark.py --num_envs 256 1024."""
 
-from isaaclab_offpolicy.cli.benchmark import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("benchmark"))

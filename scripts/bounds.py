@@ -3,7 +3,9 @@
 
 """Looks at action bounds, and makes new ones without a trained policy: scripts/bounds.py show unitree_a1."""
 
-from isaaclab_offpolicy.cli.bounds import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("bounds"))

@@ -3,7 +3,9 @@
 
 """Compares agents on this machine: scripts/compare.py sac-cpu:256 ppo:512 --out docs/results/a1_flat_cpu."""
 
-from isaaclab_offpolicy.cli.compare import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("compare"))

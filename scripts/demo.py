@@ -3,7 +3,9 @@
 
 """Trains, evaluates and films Unitree A1: scripts/demo.py."""
 
-from isaaclab_offpolicy.cli.demo import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("demo"))

@@ -3,7 +3,9 @@
 
 """Evaluates a policy: scripts/evaluate.py --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint latest."""
 
-from isaaclab_offpolicy.cli.evaluate import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("evaluate"))

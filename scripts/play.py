@@ -3,7 +3,9 @@
 
 """Plays a policy: scripts/play.py --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint latest --video."""
 
-from isaaclab_offpolicy.cli.play import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("play"))

@@ -3,7 +3,9 @@
 
 """Action bounds from a trained PPO policy: scripts/record_ppo_actions.py --task … --checkpoint latest."""
 
-from isaaclab_offpolicy.cli.record_ppo_actions import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("record"))

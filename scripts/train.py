@@ -3,7 +3,9 @@
 
 """Trains a policy: scripts/train.py --task Isaac-Velocity-Flat-Unitree-A1-v0 --agent sac."""
 
-from isaaclab_offpolicy.cli.train import main
+import sys
+
+from isaaclab_offpolicy.cli.main import run
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run("train"))

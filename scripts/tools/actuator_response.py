@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,11 @@ from isaaclab.utils.types import ArticulationActions
 from isaaclab_assets.robots.anymal import ANYDRIVE_3_LSTM_ACTUATOR_CFG
 from isaaclab_assets.robots.unitree import GO1_ACTUATOR_CFG
 
-from isaaclab_offpolicy.cli.arguments import (
-    add_task_arguments,
-    check_device,
-    check_task_and_agent,
-    engine_overrides,
-    find_checkpoint,
-    positive_int,
-)
+from isaaclab_offpolicy.cli.arguments import add_task_arguments
+from isaaclab_offpolicy.cli.checkpoints import check_policy_run
 from isaaclab_offpolicy.cli.evaluate import run
+from isaaclab_offpolicy.cli.main import guard
+from isaaclab_offpolicy.options import positive_int
 from isaaclab_offpolicy.robots.anydrive import ANYDRIVE_3_DC_MOTOR_CFG
 from isaaclab_offpolicy.robots.unitree_go1 import GO1_DC_MOTOR_CFG
 
@@ -133,20 +130,18 @@ def main() -> None:
 
 def compare_returns(args: argparse.Namespace, cfgs: dict[str, Any]) -> None:
     """Print what a policy reaches with each of the actuators."""
-    key, device = check_task_and_agent(args.task, args.agent), check_device(args.device)
-    checkpoint = find_checkpoint(args.checkpoint, args.task, key)
-    overrides = engine_overrides(args.task, device, args.overrides)
+    task, agent, device, checkpoint, overrides = check_policy_run(args, args.overrides)
     for name, cfg in cfgs.items():
 
         def take(env_cfg: Any, cfg: Any = cfg) -> None:
             env_cfg.scene.robot.actuators = {"legs": cfg}
 
-        result = run(args.task, key, checkpoint, args.episodes, args.episodes, device, 1, overrides, take)
+        result = run(task, agent.entry_point, checkpoint, args.episodes, args.episodes, device, 1, overrides, take)
         print(
             f"{name:>8}: return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {args.episodes} episodes,"
-            f" {100 * result['share_without_fall']:.1f} % without a fall"
+            f" {100 * result['survival_rate']:.1f} % without a fall"
         )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard(main))

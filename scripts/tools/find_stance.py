@@ -15,6 +15,7 @@ with ``agent.actor.distribution_cfg.init_at_zero=false``. ``--noise`` asks for a
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,15 @@ import torch
 
 from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsError, action_bounds
 from isaaclab_offpolicy.action_bounds.environment import robot_mirror
+from isaaclab_offpolicy.agents.overrides import engine_overrides
+from isaaclab_offpolicy.agents.registry import find_agent
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
-from isaaclab_offpolicy.cli.arguments import (
-    CliError,
-    check_device,
-    check_task_and_agent,
-    engine_overrides,
-    positive_int,
-)
-from isaaclab_offpolicy.cli.simulation import running_task
+from isaaclab_offpolicy.cli.main import guard
+from isaaclab_offpolicy.engine import check_device
+from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.evaluation import velocity_tracking
+from isaaclab_offpolicy.options import positive_int
+from isaaclab_offpolicy.runners.simulation import running_task
 
 ELITE = 0.1
 """Share of the poses from which the next generation is drawn."""
@@ -101,7 +101,7 @@ def search(env: Any, steps: int, generations: int, spread: float, noise: float) 
         score = torch.where(up, score, -torch.inf)
         count = max(2, min(round(ELITE * env.num_envs), int(up.sum())))
         if int(up.sum()) < 2:
-            raise CliError("hardly any robot stays up; give a smaller --spread")
+            raise UserError("hardly any robot stays up; give a smaller --spread")
         elite = actions[score.topk(count).indices]
         mean, std = elite.mean(dim=0), KEPT * std + (1.0 - KEPT) * elite.std(dim=0)
         print(
@@ -130,8 +130,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
     args = parser.parse_intermixed_args()
     if args.radius <= 0.0 or args.spread <= 0.0 or args.seconds <= 0.0 or args.noise < 0.0:
-        raise CliError("--radius, --spread and --seconds must be above zero, --noise not below it")
-    key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
+        raise UserError("--radius, --spread and --seconds must be above zero, --noise not below it")
+    key, device = find_agent(args.task, "ppo").entry_point, check_device(args.device)
     overrides = engine_overrides(args.task, device, args.overrides)
     torch.manual_seed(1)
     try:
@@ -171,11 +171,11 @@ def main() -> None:
                 try:
                     bounds.to_yaml(args.out)
                 except OSError as error:
-                    raise CliError(f"{args.out} could not be written: {error.strerror}") from None
+                    raise UserError(f"{args.out} could not be written: {error.strerror}") from None
                 print(f"[INFO] {args.out}")
     except BoundsError as error:
-        raise CliError(str(error)) from None
+        raise UserError(str(error)) from None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard(main))

@@ -17,7 +17,7 @@ import imageio.v3 as iio
 import numpy as np
 from matplotlib.figure import Figure
 
-from isaaclab_offpolicy.cli.arguments import CliError
+from isaaclab_offpolicy.errors import UserError
 
 
 def named_clip(text: str) -> tuple[str, Path]:
@@ -55,7 +55,7 @@ def main() -> None:
     args = parser.parse_args()
     left, top, right, bottom = args.crop
     if not (0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0):
-        raise CliError("--crop is left, top, right and bottom from 0 to 1")
+        raise UserError("--crop is left, top, right and bottom from 0 to 1")
     rows = -(-len(args.clips) // args.columns)
     figure = Figure(figsize=(3.6 * args.columns, 2.3 * rows), layout="constrained")
     axes = figure.subplots(rows, args.columns, squeeze=False).ravel()

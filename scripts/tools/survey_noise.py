@@ -13,13 +13,18 @@ that falls at first learns to crouch rather than to walk. Example::
 from __future__ import annotations
 
 import argparse
+import sys
 
 import torch
 
+from isaaclab_offpolicy.agents.overrides import engine_overrides
+from isaaclab_offpolicy.agents.registry import find_agent
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
-from isaaclab_offpolicy.cli.arguments import check_device, check_task_and_agent, engine_overrides, positive_int
-from isaaclab_offpolicy.cli.simulation import running_task
+from isaaclab_offpolicy.cli.main import guard
+from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
+from isaaclab_offpolicy.options import positive_int
+from isaaclab_offpolicy.runners.simulation import running_task
 
 
 def main() -> None:
@@ -32,7 +37,7 @@ def main() -> None:
     parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
     parser.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
     args = parser.parse_intermixed_args()
-    key, device = check_task_and_agent(args.task, "ppo"), check_device(args.device)
+    key, device = find_agent(args.task, "ppo").entry_point, check_device(args.device)
 
     overrides = engine_overrides(args.task, device, args.overrides)
     with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
@@ -45,10 +50,10 @@ def main() -> None:
             result = evaluate(env, policy, args.num_envs, probe).summary()
             print(
                 f"{std:>18.2f}{result['return_mean']:>8.2f} ± {result['return_std']:<5.2f}{result['length_mean']:>8.0f}"
-                f"{100 * result['share_without_fall']:>14.0f} %{result.get('base_height', float('nan')):>7.2f} m",
+                f"{100 * result['survival_rate']:>14.0f} %{result.get('base_height', float('nan')):>7.2f} m",
                 flush=True,
             )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard(main))

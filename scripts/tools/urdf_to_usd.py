@@ -15,8 +15,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from isaaclab_offpolicy.robots.check import report
-from isaaclab_offpolicy.robots.urdf_to_usd import PRIMITIVES, SLENDER, overlaps, read_urdf, write_usd
+from isaaclab_offpolicy.assets.check import report
+from isaaclab_offpolicy.assets.model import overlaps
+from isaaclab_offpolicy.assets.shapes import PRIMITIVES, SLENDER
+from isaaclab_offpolicy.assets.urdf import read_urdf
+from isaaclab_offpolicy.assets.usd import write_usd
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import bdx_description
 
+from isaaclab_offpolicy.assets.model import Robot, overlaps
+from isaaclab_offpolicy.assets.shapes import SLENDER
+from isaaclab_offpolicy.assets.urdf import read_urdf
+from isaaclab_offpolicy.assets.usd import write_ground_plane, write_usd
 from isaaclab_offpolicy.robots import DATA_DIR
-from isaaclab_offpolicy.robots.urdf_to_usd import SLENDER, Robot, overlaps, read_urdf, write_ground_plane, write_usd
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from write_robots import SOURCES
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, find_bounds
 from isaaclab_offpolicy.action_bounds.roles import Role, joint_role, transfer
 from isaaclab_offpolicy.action_bounds.symmetry import mirror_joints
+from isaaclab_offpolicy.assets.check import UrdfModel
 from isaaclab_offpolicy.robots import DATA_DIR
-from isaaclab_offpolicy.robots.check import UrdfModel, read_usd
+from isaaclab_offpolicy.robots.usd import read_usd
 
 BOUNDS = ActionBounds(("a", "b"), (-1.0, -2.0), (3.0, 0.5), "test", {}, (0.25, 0.5), (0.1, -1.5))
 

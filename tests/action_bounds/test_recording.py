@@ -13,8 +13,9 @@ from write_robots import SOURCES
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, resolve_bounds
 from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
 from isaaclab_offpolicy.action_bounds.symmetry import Mirror, mirror_joints, mirrored_name
+from isaaclab_offpolicy.assets.check import UrdfModel
 from isaaclab_offpolicy.robots import DATA_DIR
-from isaaclab_offpolicy.robots.check import UrdfModel, read_usd
+from isaaclab_offpolicy.robots.usd import read_usd
 
 REFLECTION = np.diag([1.0, -1.0, 1.0])
 

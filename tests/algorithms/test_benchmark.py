@@ -15,11 +15,15 @@ import pytest
 import torch
 
 from environments import LinearQuadraticEnv
+from isaaclab_offpolicy.agents.registry import load_tasks
+from isaaclab_offpolicy.benchmarks import command as benchmark
+from isaaclab_offpolicy.benchmarks.harness import busy_processes
 from isaaclab_offpolicy.benchmarks.learner import RecordProducts, make_learner, products_of
+from isaaclab_offpolicy.benchmarks.reference import compare_with_reference, ratios
 from isaaclab_offpolicy.benchmarks.rsl_rl_training import measure_training
-from isaaclab_offpolicy.cli import benchmark
-from isaaclab_offpolicy.cli.arguments import CliError, load_tasks
-from isaaclab_offpolicy.cli.runner import Runner
+from isaaclab_offpolicy.benchmarks.worker import measure_learner
+from isaaclab_offpolicy.errors import UserError
+from isaaclab_offpolicy.runners.rsl_rl import Runner
 
 LEARNERS = ["eager"]
 SMALL = {"preset": "sac-cpu", "num_envs": 8, "batch_size": 16, "width": 0.1, "obs_dim": 10, "num_actions": 3,
@@ -69,7 +73,7 @@ def test_products_of_a_gradient_step(train_cfg) -> None:
 
 def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, plot = tmp_path / "result.json", tmp_path / "plot.png"
-    command = ["--learner", "--learners", *LEARNERS, "--preset", "sac-cpu", "--width", "0.1", "--num_envs", "8"]
+    command = ["learner", "--learners", *LEARNERS, "--preset", "sac-cpu", "--width", "0.1", "--num_envs", "8"]
     command += ["--rows", "20", "--seconds", "0.3", "--batch_size", "16", "64", "--device", "cpu"]
     benchmark.main([*command, "--rounds", "2", "--out", str(out), "--plot", str(plot)])
     report = json.loads(out.read_text())
@@ -82,24 +86,24 @@ def test_the_command_measures_compares_and_plots(tmp_path: Path, capsys: pytest.
     ours = rows[0]
     assert len(ours["rounds"]) == 2 and min(r["update_ms"] for r in ours["rounds"]) <= ours["update_ms"]
     assert min(ours[name] for name in ("insert_gb_s", "gather_gb_s", "copy_gb_s", "act_ms", "gflops")) > 0.0
-    assert 0.0 < ours["share"] < 1.5 and ours["critic_ms"] < ours["update_ms"] * 1.5
+    assert 0.0 < ours["gemm_fraction"] < 1.5 and ours["critic_ms"] < ours["update_ms"] * 1.5
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert report["versions"]["torch"] and "--learner" in report["command"]
+    assert report["versions"]["torch"] and "benchmark.py learner" in report["command"]
     # against itself nothing is worse; against twice the ratio it is
-    benchmark.compare_with_reference(rows, rows, 0.0)
-    ours["share"] *= 2.0
+    compare_with_reference(rows, rows, 0.0)
+    ours["gemm_fraction"] *= 2.0
     better = tmp_path / "better.json"
     better.write_text(json.dumps(report))
-    with pytest.raises(CliError, match=r"slower than the reference: eager, share"):
-        benchmark.compare_with_reference(json.loads(out.read_text())["rows"], report["rows"], 0.15)
-    with pytest.raises(CliError, match="in common"):
-        benchmark.compare_with_reference(rows, [], 0.15)
+    with pytest.raises(UserError, match=r"slower than the reference: eager, fraction"):
+        compare_with_reference(json.loads(out.read_text())["rows"], report["rows"], 0.15)
+    with pytest.raises(UserError, match="in common"):
+        compare_with_reference(rows, [], 0.15)
     capsys.readouterr()
 
 
 def test_beside_busy_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.json"
-    command = ["--recording", "--actions", "20000", "--num_actions", "2", "--device", "cpu"]
+    command = ["recording", "--actions", "20000", "--num_actions", "2", "--device", "cpu"]
     benchmark.main([*command, "--beside", "2", "--rounds", "2", "--out", str(out)])
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
@@ -107,10 +111,9 @@ def test_beside_busy_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ), lines
     rows = json.loads(out.read_text())["rows"]
     assert [row["beside"] for row in rows] == [0, 2] and all(row["actions_per_second"] > 0.0 for row in rows)
-    for other in (["--plot", "x.png"], ["--collection"]):
-        with pytest.raises(CliError, match="--beside does not go with"):
-            benchmark.main([*(command if other[0] == "--plot" else []), *other, "--beside", "1"])
-    with benchmark._busy_processes(2) as processes:
+    with pytest.raises(UserError, match="--beside does not go with"):
+        benchmark.main(["learner", "--batch_size", "1", "2", "--device", "cpu", "--beside", "1", "--plot", "x.png"])
+    with busy_processes(2) as processes:
         assert [process.poll() for process in processes] == [None, None], "they run"
     assert all(process.poll() is not None for process in processes), "and are ended"
 
@@ -134,41 +137,39 @@ def test_a_training_is_measured(train_cfg, agent: str) -> None:
 def test_other_learners_are_measured(learner: str) -> None:
     if importlib.util.find_spec("sbx") is None:
         pytest.skip("needs SBX: install isaaclab_offpolicy[sbx]")
-    result = benchmark.measure_learner(learner, **SMALL)
+    result = measure_learner(learner, **SMALL)
     assert result["updates_per_second"] == pytest.approx(1000.0 / result["update_ms"]) and result["update_ms"] > 0.0
 
 
 def test_ratios_are_of_the_same_sizes() -> None:
     sizes = {key: value for key, value in SMALL.items() if key != "seconds"}
     rows = [
-        {"learner": "eager", **sizes, "update_ms": 2.0, "share": 0.5},
+        {"learner": "eager", **sizes, "update_ms": 2.0, "gemm_fraction": 0.5},
         {"learner": "sbx", **sizes, "update_ms": 3.0},
         {"learner": "sbx", **sizes, "batch_size": 32, "update_ms": 9.0},
     ]
-    assert sorted(benchmark.ratios(rows).values()) == [0.5, 1.5]
+    assert sorted(ratios(rows).values()) == [0.5, 1.5]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--learner", "--learners", "eagre"], "unknown learner 'eagre'; nearest: eager"),
-        (["--learner", "--reference", "nowhere.json"], "nowhere.json cannot be read"),
-        (["--training", "--reference", "nowhere.json"], "is for --learner"),
-        (["--recording", "--plot", "plot.png"], "is for --learner and --simulation, --training"),
-        (["--learner", "--learners", "cuda-graph", "--device", "cpu"], "'cuda-graph' is for a GPU, and not for cpu"),
-        (["--training", "--agents", "sac", "ppo:agent.no_such=1"], "no_such"),
-        (["--training", "--plot", "plot.png"], "needs several values of num_envs"),
-        (["--learner", "--out", "/dev/null/result.json"], "could not be written"),
-        (["--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
+        (["learner", "--learners", "eagre"], "unknown learner 'eagre'; nearest: eager"),
+        (["learner", "--reference", "nowhere.json"], "nowhere.json cannot be read"),
+        (["learner", "--learners", "cuda-graph", "--device", "cpu"], "'cuda-graph' is for a GPU, and not for cpu"),
+        (["training", "--agents", "sac", "ppo:agent.no_such=1"], "no_such"),
+        (["training", "--plot", "plot.png"], "needs several values of num_envs"),
+        (["learner", "--out", "/dev/null/result.json"], "could not be written"),
+        (["simulation", "--task", "Isaac-Velocity-Flat-Unitree-A2-v0"], "Isaac-Velocity-Flat-Unitree-A1-v0"),
     ],
 )
 def test_bad_options_are_one_line(arguments: list[str], message: str) -> None:
-    with pytest.raises(CliError, match=message):
+    with pytest.raises(UserError, match=message):
         benchmark.main(arguments)
 
 
 def test_recording_takes_little_memory_and_comes_close_to_numpy(capsys: pytest.CaptureFixture[str]) -> None:
-    benchmark.main(["--recording", "--actions", "500000", "--num_actions", "12", "--device", "cpu"])
+    benchmark.main(["recording", "--actions", "500000", "--num_actions", "12", "--device", "cpu"])
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == ["actions", "actions/s", "memory", "[MiB]", "error", "[%]"]
     actions, rate, memory, error = map(float, row.split())

@@ -16,7 +16,7 @@ import torch.multiprocessing as mp
 from environments import COMPILER, LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import SAC
 from isaaclab_offpolicy.algorithms.batch import ActorBatch, CriticBatch
-from isaaclab_offpolicy.cli.runner import ProgressLogger
+from isaaclab_offpolicy.runners.logger import ProgressLogger
 
 WORLD = 2
 BATCH = 16

@@ -4,30 +4,40 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
-from isaaclab_offpolicy.cli import arguments, compare, evaluate, play, train
-from isaaclab_offpolicy.cli.arguments import CliError
+from isaaclab_offpolicy.agents import overrides
+from isaaclab_offpolicy.agents.registry import find_agent, load_tasks
+from isaaclab_offpolicy.cli import compare, evaluate, play, train
+from isaaclab_offpolicy.cli import main as cli_main
+from isaaclab_offpolicy.cli.checkpoints import find_policy
+from isaaclab_offpolicy.errors import UserError
+from isaaclab_offpolicy.options import duration
+from isaaclab_offpolicy.training.runs import new_run
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 
 
 def message(call, *args, **kwargs) -> str:
-    with pytest.raises(CliError) as error:
+    with pytest.raises(UserError) as error:
         call(*args, **kwargs)
     text = str(error.value)
-    assert text.startswith("error: ") and "\n" not in text
+    assert text and "\n" not in text
     return text
 
 
 @pytest.mark.parametrize("main", [train.main, play.main, evaluate.main])
 def test_unknown_names_get_the_nearest_ones(main) -> None:
+    assert f"nearest: {TASK}" in message(main, ["--task", "Isaac-Velocity-Flat-A1-v0"])
     assert TASK in message(main, ["--task", "Isaac-Velocity-Flat-Unitree-A1"])
     assert "Isaac-Velocity-Rough-Unitree-A1-v0" in message(main, ["--task", "isaac-velocity-rough-unitree-a1-v1"])
     assert "nearest: sac" in message(main, ["--task", TASK, "--agent", "sacc"])
@@ -44,64 +54,87 @@ def test_unknown_engine_and_device(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_task_without_the_agent_says_which_it_has() -> None:
-    assert "has no agent 'sac'; it has: ppo" in message(
-        arguments.check_task_and_agent, "Isaac-Reorient-Cube-Shadow", "sac"
-    )
+    assert "has no agent 'sac'; it has: ppo" in message(find_agent, "Isaac-Reorient-Cube-Shadow", "sac")
 
 
 def test_engine_follows_the_device() -> None:
-    arguments.load_tasks()
-    assert arguments.engine_overrides(TASK, "cpu", []) == ["physics=ovphysx"]
-    assert arguments.engine_overrides(TASK, "cuda:0", ["env.x=1"]) == ["env.x=1", "physics=newton_mjwarp"]
-    assert arguments.engine_overrides(TASK, "cpu", ["physics=newton_mjwarp"]) == ["physics=newton_mjwarp"]
-    assert arguments.engine_overrides(TASK, "cpu", ["presets=nucleus,newton_mjwarp"]) == [
+    load_tasks()
+    assert overrides.engine_overrides(TASK, "cpu", []) == ["physics=ovphysx"]
+    assert overrides.engine_overrides(TASK, "cuda:0", ["env.x=1"]) == ["env.x=1", "physics=newton_mjwarp"]
+    assert overrides.engine_overrides(TASK, "cpu", ["physics=newton_mjwarp"]) == ["physics=newton_mjwarp"]
+    assert overrides.engine_overrides(TASK, "cpu", ["presets=nucleus,newton_mjwarp"]) == [
         "presets=nucleus,newton_mjwarp"
     ]
-    assert arguments.engine_overrides(TASK, "cpu", ["presets=nucleus"])[1] == "physics=ovphysx"
+    assert overrides.engine_overrides(TASK, "cpu", ["presets=nucleus"])[1] == "physics=ovphysx"
 
 
-def test_checkpoints_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_and_their_agents_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    key = arguments.check_task_and_agent(TASK, "sac")
-    root = tmp_path / "logs" / "rsl_rl" / "unitree_a1_flat"
-    assert str(root) in message(arguments.find_checkpoint, "latest", TASK, key)
-    for day, agent in (("01", key), ("02", key), ("03", "rsl_rl_cfg_entry_point")):
-        run = root / f"2026-01-{day}"
+    cpu, gpu, ppo = "rsl_rl_sac_cpu_cfg_entry_point", "rsl_rl_sac_cfg_entry_point", "rsl_rl_cfg_entry_point"
+    assert str(tmp_path / "logs") in message(find_policy, "latest", TASK)
+    runs = {}
+    for day, library, experiment, agent, suffix in (
+        ("01", "rsl_rl", "unitree_a1_flat", cpu, "pt"),
+        ("02", "rsl_rl", "unitree_a1_flat", cpu, "pt"),
+        ("03", "rsl_rl", "mine", ppo, "pt"),
+        ("04", "rsl_rl", "unitree_a1_flat", gpu, "pt"),
+        ("05", "sbx", "unitree_a1_flat", "sbx_sac_cfg_entry_point", "zip"),
+    ):
+        runs[day] = run = tmp_path / "logs" / library / experiment / f"2026-01-{day}"
         run.mkdir(parents=True)
         manifest = {
-            "version": 1, "library": "rsl_rl", "task": TASK, "created_at": f"2026-01-{day}T00:00:00+00:00",
+            "version": 1, "library": library, "task": TASK, "created_at": f"2026-01-{day}T00:00:00+00:00",
             "metadata": {"agent": agent},
         }  # fmt: skip
         (run / "run.json").write_text(json.dumps(manifest))
-        for name in ("model_5.pt", "model_10.pt", "best.pt"):
-            (run / name).touch()
-    newest = root / "2026-01-02"
-    assert arguments.find_checkpoint("latest", TASK, key) == str(newest / "model_10.pt")
-    assert arguments.find_checkpoint("best", TASK, key) == str(newest / "best.pt")
-    assert arguments.find_checkpoint(str(newest), TASK, key) == str(newest / "model_10.pt")
-    assert arguments.find_checkpoint(str(newest / "model_5.pt"), TASK, key) == str(newest / "model_5.pt")
-    text = message(arguments.find_checkpoint, "latest", TASK, arguments.AGENTS["sac-cpu"])
-    assert text.endswith("there are runs of: --agent sac, --agent ppo")
-    assert "no checkpoint 'nothing.pt'" in message(arguments.find_checkpoint, "nothing.pt", TASK, key)
-    assert "no checkpoint model_N.pt" in message(arguments.find_checkpoint, str(tmp_path), TASK, key)
+        if day != "04":  # whose first checkpoint is yet to come
+            for name in (f"model_5.{suffix}", f"model_10.{suffix}", f"best.{suffix}"):
+                (run / name).touch()
+
+    def found(*args: str, **options: str) -> tuple[str, str]:
+        path, agent = find_policy(*args, **options)
+        return path, agent.name
+
+    if importlib.util.find_spec("sbx") is not None:
+        assert found("latest", TASK) == (str(runs["05"] / "model_10.zip"), "sbx-sac"), "whatever it was trained with"
+        assert found("best", TASK) == (str(runs["05"] / "best.zip"), "sbx-sac")
+    for agent in ("sac", "sac-cpu", cpu):
+        assert found("latest", TASK, agent) == (str(runs["02"] / "model_10.pt"), "sac-cpu")
+    assert found("best", TASK, "sac") == (str(runs["02"] / "best.pt"), "sac-cpu")
+    assert found("latest", TASK, experiment="mine") == (str(runs["03"] / "model_10.pt"), "ppo")
+    assert found(str(runs["01"]), TASK) == (str(runs["01"] / "model_10.pt"), "sac-cpu")
+    assert found(str(runs["01"] / "model_5.pt"), TASK, "sac") == (str(runs["01"] / "model_5.pt"), "sac-cpu")
+    text = message(find_policy, str(runs["01"] / "model_5.pt"), TASK, "ppo")
+    assert "was trained with agent 'sac-cpu', and not with 'ppo'" in text
+    text = message(find_policy, "latest", TASK, "sac-gpu")
+    assert text.endswith("there are runs of: --agent ppo, --agent sac-cpu, --agent sbx-sac")
+    assert "no checkpoint 'nothing.pt'" in message(find_policy, "nothing.pt", TASK)
+    assert "no checkpoint model_N.pt" in message(find_policy, str(tmp_path), TASK)
+    # a file of which no run tells anything has the agent that was given, or the device's
+    (tmp_path / "model.pt").touch()
+    assert found("model.pt", TASK, "ppo")[1] == "ppo"
+    assert (
+        found("model.pt", TASK, device="cpu")[1] == "sac-cpu"
+        and found("model.pt", TASK, device="cuda:0")[1] == "sac-gpu"
+    )
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400)])
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
 def test_durations(text: str, seconds: float) -> None:
-    assert arguments.duration(text) == seconds
+    assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "-5m", "10 minutes", "0s", "nan"])
+@pytest.mark.parametrize("text", ["", "m", "5", "-5m", "10 minutes", "0s", "nan"])
 def test_bad_durations(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="not a duration"):
-        arguments.duration(text)
+        duration(text)
 
 
 def test_overrides_that_stand_together() -> None:
     text = "agent.seed=2,agent.actor.hidden_dims=[64,64],env.commands.base_velocity.ranges.lin_vel_x=(-1.0,1.0)"
-    first, second, third = arguments.separate_overrides(text)
+    first, second, third = overrides.separate_overrides(text)
     assert (first, second) == ("agent.seed=2", "agent.actor.hidden_dims=[64,64]") and third.endswith("(-1.0,1.0)")
-    assert arguments.separate_overrides("") == []
+    assert overrides.separate_overrides("") == []
     item = compare.entry(f"name=sac:16:{text}")
     assert item.overrides == (first, second, third)
 
@@ -120,7 +153,7 @@ def test_bounds_are_for_sac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_checkpoint_that_does_not_fit_gives_one_line(tmp_path: Path) -> None:
-    from isaaclab_offpolicy.cli.runner import load_checkpoint
+    from isaaclab_offpolicy.runners.rsl_rl import load_checkpoint
 
     (tmp_path / "text.pt").write_text("not a checkpoint")
     text = message(load_checkpoint, torch.jit.load, str(tmp_path / "text.pt"))
@@ -150,7 +183,7 @@ def test_what_train_hands_over(forwarded) -> None:
     assert options == {"max_time": 120.0}
     assert re.fullmatch(r"\d{4}(-\d\d){2}_\d\d(-\d\d){2}", command.pop(command.index("--run_timestamp") + 1))
     assert command == [
-        "--task", TASK, "--agent", "rsl_rl_sac_cfg_entry_point", "--device", "cpu", "--num_envs", "256",
+        "--task", TASK, "--agent", "rsl_rl_sac_cpu_cfg_entry_point", "--device", "cpu", "--num_envs", "256",
         "--run_timestamp", "physics=ovphysx", "agent.device=cpu",
     ]  # fmt: skip
     # ranks of one training share the folder that they were told
@@ -159,11 +192,11 @@ def test_what_train_hands_over(forwarded) -> None:
     command, _ = forwarded(
         train,
         [
-            "--task", TASK, "--agent", "sac-cpu", "--device", "cpu", "--num_envs", "8", "--bounds", "2", "--video",
+            "--task", TASK, "--agent", "sac-gpu", "--device", "cpu", "--num_envs", "8", "--bounds", "2", "--video",
             "physics=newton_mjwarp", "--seed", "3", "--run_name", "lr=1", "agent.algorithm.n_steps=5",
         ],
     )  # fmt: skip
-    assert command[3] == "rsl_rl_sac_cpu_cfg_entry_point"
+    assert command[3] == "rsl_rl_sac_cfg_entry_point"
     assert command[command.index("--viz") + 1] == "newton_gl"
     assert command[command.index("--run_name") + 1] == "lr=1"
     assert [item for item in command if item.startswith("physics=")] == ["physics=newton_mjwarp"]
@@ -193,7 +226,7 @@ def test_the_tasks_are_isaac_labs_own_but_for_the_stated_differences() -> None:
     from isaaclab.utils import to_dict
     from isaaclab_tasks.utils import load_cfg_from_registry
 
-    arguments.load_tasks()
+    load_tasks()
     for ours, theirs in (
         (TASK, "IsaacContrib-Velocity-Flat-UnitreeA1"),
         ("Isaac-Velocity-Rough-Unitree-A1-v0", "IsaacContrib-Velocity-Rough-UnitreeA1"),
@@ -213,14 +246,14 @@ def test_the_tasks_are_isaac_labs_own_but_for_the_stated_differences() -> None:
 def test_runs_that_begin_together_have_folders_of_their_own(tmp_path: Path) -> None:
     root = tmp_path / "logs" / "a1"
     with ThreadPoolExecutor(3) as pool:
-        runs = list(pool.map(lambda _: arguments.new_run(root, "name"), range(3)))
+        runs = list(pool.map(lambda _: new_run(root, "name"), range(3)))
     assert len({folder for folder, _ in runs}) == 3 == len(list(root.iterdir()))
     assert all(folder == root / f"{stamp}_name" for folder, stamp in runs)
-    folder, stamp = arguments.new_run(root)
+    folder, stamp = new_run(root)
     assert folder.is_dir() and folder.name == stamp
     (tmp_path / "file").touch()
     for taken in (tmp_path / "file", tmp_path / "file" / "a1"):
-        assert "could not be written" in message(arguments.new_run, taken)
+        assert "could not be written" in message(new_run, taken)
 
 
 def test_entries_of_a_comparison() -> None:
@@ -256,3 +289,32 @@ def test_a_comparison_does_not_mix_results(tmp_path: Path) -> None:
     assert "--jobs needs --max_iterations" in message(compare.main, ["x=sac:16", *given, "--jobs", "2"])
     (tmp_path / "x_seed1.json").unlink()
     assert "no evaluation" in message(compare.main, ["x=sac:16", *given])
+
+
+@pytest.mark.parametrize("command", sorted(cli_main.COMMANDS))
+def test_help_is_quick_and_has_examples(command: str) -> None:
+    """Without torch, gymnasium or Isaac Lab, which take seconds."""
+    program = (
+        "import sys; from isaaclab_offpolicy.cli.main import main\n"
+        f"try: main(['{command}', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'gymnasium', 'isaaclab', 'numpy', 'jax'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert f"usage: isaaclab-offpolicy {command}" in result.stdout
+    assert f"examples:\n  isaaclab-offpolicy {command} " in result.stdout
+
+
+def test_the_command_exits_with_a_line_and_a_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli_main.main([]) == 0 and "commands:" in capsys.readouterr().out
+    assert cli_main.main(["tain"]) == 1
+    assert "error: unknown command 'tain'; nearest: train" in capsys.readouterr().err
+    assert cli_main.main(["evaluate"]) == 1
+    assert capsys.readouterr().err.startswith("error: --task is missing")
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert cli_main.guard(interrupted) == 130 and capsys.readouterr().err == "interrupted\n"

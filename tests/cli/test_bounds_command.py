@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from isaaclab_offpolicy.cli.bounds import main
+from isaaclab_offpolicy.errors import UserError
 
 GOOD = "source: test\njoints:\n  a: [-1, 1]\n  b: [-2, 0.5]\naction_scale: 0.25\ndefault_pose: {a: 0.1, b: -1.5}\n"
 
@@ -122,7 +123,7 @@ def test_a_malformed_file_gives_one_clear_line(name: str, tmp_path: Path, capsys
     content, message = MALFORMED[name]
     path = tmp_path / "bad.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises(UserError) as error:
         main(["show", str(path)])
     text = str(error.value)
     assert text.startswith(f"error: {path}: ") and message in text
@@ -143,18 +144,18 @@ def test_a_good_file_is_shown_with_its_joint_targets(tmp_path: Path, capsys: pyt
 
 
 def test_missing_files_name_the_nearest_shipped_ones(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no bounds file 'unitree_a2'; shipped are: unitree_a1"):
+    with pytest.raises(UserError, match="no bounds file 'unitree_a2'; shipped are: unitree_a1"):
         main(["show", "unitree_a2"])
-    with pytest.raises(SystemExit, match="no bounds file"):
+    with pytest.raises(UserError, match="no bounds file"):
         main(["show", str(tmp_path)])
     for name in ("~nosuchuser/x", "x" * 300, "x\0y"):
-        with pytest.raises(SystemExit, match="no bounds file") as error:
+        with pytest.raises(UserError, match="no bounds file") as error:
             main(["show", name])
         assert len(str(error.value)) < 200
     a1 = ["derive", "--task", "Isaac-Velocity-Flat-Unitree-A1-v0", "--out", str(tmp_path / "x.yaml"), "--source"]
-    with pytest.raises(SystemExit, match="no bounds file"):
+    with pytest.raises(UserError, match="no bounds file"):
         main([*a1, "nothing"])
-    with pytest.raises(SystemExit, match=r"'percentile' is none: name the file, one of anymal, .*, unitree_a1"):
+    with pytest.raises(UserError, match=r"'percentile' is none: name the file, one of anymal, .*, unitree_a1"):
         main([*a1, "percentile"])
-    with pytest.raises(SystemExit, match="unknown task"):
+    with pytest.raises(UserError, match="unknown task"):
         main(["derive", "--task", "Isaac-Velocity-Flat-Unitree-A2-v0", "--source", "1", "--out", "x.yaml"])

@@ -19,8 +19,8 @@ import torch
 import yaml
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
-from isaaclab_offpolicy.cli.arguments import CliError
-from isaaclab_offpolicy.cli.checkpoints import read_tensors
+from isaaclab_offpolicy.errors import UserError
+from isaaclab_offpolicy.training.safe_load import read_checkpoint_tensors as read_tensors
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 COMMANDS = {
@@ -69,7 +69,7 @@ def test_every_command_refuses_a_checkpoint_that_would_run_something(
     path = evil(agent, canary)
     main = importlib.import_module(f"isaaclab_offpolicy.cli.{command}").main
     out = ["--out", "bounds.yaml"] if command == "record_ppo_actions" else []
-    with pytest.raises(CliError) as error:
+    with pytest.raises(UserError) as error:
         main(["--task", TASK, "--agent", agent, COMMANDS[command], str(path), *out])
     text = str(error.value)
     assert f"{path.name}" in text and "not a checkpoint" in text and "\n" not in text.strip()
@@ -80,16 +80,16 @@ def test_every_command_refuses_a_checkpoint_that_would_run_something(
 
 def test_what_would_be_called_is_named(tmp_path: Path) -> None:
     path = evil("ppo", tmp_path / "canary")
-    with pytest.raises(CliError, match=r"it would call posix.system; only tensors and plain values are read"):
+    with pytest.raises(UserError, match=r"it would call posix.system; only tensors and plain values are read"):
         read_tensors(str(path))
     policy = path.with_name("policy.pt")
     torch.jit.script(torch.nn.Linear(1, 1)).save(str(policy))
-    with pytest.raises(CliError, match=r"policy.pt is not a checkpoint: it is an exported TorchScript policy"):
+    with pytest.raises(UserError, match=r"policy.pt is not a checkpoint: it is an exported TorchScript policy"):
         read_tensors(str(policy))
     # without torch's container as well
     path.write_bytes(pickle.dumps({"infos": Evil(tmp_path / "canary")}))
     for mmap in (False, True):
-        with pytest.raises(CliError, match=r"model_0.pt is not a checkpoint: "):
+        with pytest.raises(UserError, match=r"model_0.pt is not a checkpoint: "):
             read_tensors(str(path), mmap=mmap)
     assert not (tmp_path / "canary").exists()
 
@@ -98,7 +98,7 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "model_0.pt"
     for content in (b"", b"PK", b"text", bytes(100), b"J", b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."):
         path.write_bytes(content)
-        with pytest.raises(CliError) as error:
+        with pytest.raises(UserError) as error:
             read_tensors(str(path))
         text = str(error.value).strip()
         assert "model_0.pt is not a checkpoint: " in text and "\n" not in text and "weights_only" not in text

@@ -23,9 +23,12 @@ from rsl_rl.utils.logger import Logger
 
 from environments import CountSynchronisations, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
-from isaaclab_offpolicy.cli.arguments import CliError
-from isaaclab_offpolicy.cli.runner import Interruption, ProgressLogger, Runner, find_replay
+from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
+from isaaclab_offpolicy.runners.logger import ProgressLogger
+from isaaclab_offpolicy.runners.rsl_rl import Runner
+from isaaclab_offpolicy.training.runs import find_replay
+from isaaclab_offpolicy.training.signals import Interruption
 
 
 @pytest.fixture
@@ -172,7 +175,7 @@ def test_a_number_that_is_not_finite_stops_with_a_checkpoint_from_before(runner,
             self.broken = what if self.steps == 75 else None
             return super().step(actions)
 
-    with pytest.raises(CliError, match=rf"{what}.*is not finite.*checkpoint from before it: .*model_6.pt"):
+    with pytest.raises(UserError, match=rf"{what}.*is not finite.*checkpoint from before it: .*model_6.pt"):
         runner(env=Breaks(32)).learn(100)
     saved = torch.load(tmp_path / "run" / "model_6.pt", weights_only=True)
     assert saved["num_timesteps"] == 74 * 32
@@ -190,7 +193,7 @@ def test_broken_weights_leave_the_last_good_checkpoint(runner, tmp_path: Path) -
         return update()
 
     run.alg.update = breaking
-    with pytest.raises(CliError, match=r"not finite.*checkpoint from before it: .*model_5.pt"):
+    with pytest.raises(UserError, match=r"not finite.*checkpoint from before it: .*model_5.pt"):
         run.learn(100)
     assert checkpoints(tmp_path / "run") == ["model_0.pt", "model_5.pt"]
 
@@ -202,7 +205,7 @@ def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsy
     before = path.read_bytes()
     with limited_file_size(len(before) // 2):
         run.save(str(path))
-        with pytest.raises(CliError, match="could not be written"):
+        with pytest.raises(UserError, match="could not be written"):
             run.current_learning_iteration = 9
             run._save_last()
     assert "could not be written" in capsys.readouterr().err
@@ -274,19 +277,19 @@ def test_replay_buffers_that_cannot_be_used(keeper, tmp_path: Path, capsys: pyte
     keeper("first").learn(2)
     folder = tmp_path / "first"
     checkpoint, replay = str(folder / "model_1.pt"), folder / "replay_1.pt"
-    with pytest.raises(CliError, match=r"replay_1.pt: .*32 environments, not 16; move it away"):
+    with pytest.raises(UserError, match=r"replay_1.pt: .*32 environments, not 16; move it away"):
         keeper("second", 16).load(checkpoint)
     for contents in (b"cut short", b""):
         replay.write_bytes(contents)
-        with pytest.raises(CliError, match=r"replay_1.pt: .*move it away"):
+        with pytest.raises(UserError, match=r"replay_1.pt: .*move it away"):
             keeper("second").load(checkpoint)
     canary = tmp_path / "canary"
     torch.save({"num_envs": Evil(canary)}, replay)
-    with pytest.raises(CliError, match=r"replay_1.pt: .*it would call posix.system.*move it away"):
+    with pytest.raises(UserError, match=r"replay_1.pt: .*it would call posix.system.*move it away"):
         keeper("second").load(checkpoint)
     assert not canary.exists()
     torch.save({name: 1 for name in ("num_envs", "storage", "obs_dims", "columns", "obs")}, replay)
-    with pytest.raises(CliError, match=r"replay_1.pt: .*move it away"):
+    with pytest.raises(UserError, match=r"replay_1.pt: .*move it away"):
         keeper("second").load(checkpoint)
     replay.unlink()
     run = keeper("second")
@@ -337,7 +340,7 @@ def test_evaluation_counts_each_environments_first_episodes() -> None:
     result = evaluate(env, lambda obs: torch.zeros(3, 1), episodes=6)
     assert sorted(result.returns.tolist()) == [2.0, 2.0, 5.0, 5.0, 10.0, 10.0]
     summary = result.summary()
-    assert summary["share_without_fall"] == pytest.approx(2 / 3)
+    assert summary["survival_rate"] == pytest.approx(2 / 3)
     assert summary["return_mean"] == pytest.approx(17 / 3) and summary["length_mean"] == pytest.approx(17 / 3)
     partial = evaluate(env, lambda obs: torch.zeros(3, 1), episodes=5)
     assert partial.returns.tolist() == [2.0, 5.0, 10.0, 2.0, 5.0], "not whichever ended first"

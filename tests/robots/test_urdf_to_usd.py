@@ -18,19 +18,15 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 from write_robots import SOURCES
 from write_robots import __file__ as write_robots_file
 
-from isaaclab_offpolicy.robots import DATA_DIR, GROUND_PLANE_USD, urdf_to_usd
-from isaaclab_offpolicy.robots.check import UrdfModel, read_usd, report
-from isaaclab_offpolicy.robots.urdf_to_usd import (
-    Shape,
-    fit_mesh,
-    link_poses,
-    overlaps,
-    principal_axes,
-    prism_corners,
-    read_urdf,
-    write_ground_plane,
-    write_usd,
-)
+from isaaclab_offpolicy.assets import urdf
+from isaaclab_offpolicy.assets.check import UrdfModel, report
+from isaaclab_offpolicy.assets.inertia import principal_axes
+from isaaclab_offpolicy.assets.model import Shape, link_poses, overlaps
+from isaaclab_offpolicy.assets.shapes import fit_mesh, prism_corners
+from isaaclab_offpolicy.assets.urdf import read_urdf
+from isaaclab_offpolicy.assets.usd import write_ground_plane, write_usd
+from isaaclab_offpolicy.robots import DATA_DIR, GROUND_PLANE_USD
+from isaaclab_offpolicy.robots.usd import read_usd
 
 INERTIA = ("physics:diagonalInertia", "physics:principalAxes")
 
@@ -156,7 +152,7 @@ def support(shape: Shape, directions: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != "bdx"])
 def test_what_takes_a_cylinders_place_reaches_as_far(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     replaced = SOURCES[name].read(name)
-    monkeypatch.setattr(urdf_to_usd, "replace_cylinder", lambda shape, slender: shape)
+    monkeypatch.setattr(urdf, "replace_cylinder", lambda shape, slender: shape)
     original = SOURCES[name].read(name)
     axes = np.concatenate([np.eye(3), -np.eye(3)])
     rng = np.random.default_rng(0)

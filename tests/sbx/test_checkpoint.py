@@ -27,17 +27,17 @@ import jax
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
-from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg
-from isaaclab_offpolicy.sbx.checkpoint import (
+from isaaclab_offpolicy.runners.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg
+from isaaclab_offpolicy.runners.sbx.checkpoint import (
     load_for_playback,
     load_for_training,
     read_checkpoint,
     restore,
     write_checkpoint,
 )
-from isaaclab_offpolicy.sbx.legacy import read_pickle
-from isaaclab_offpolicy.sbx.models import build
-from isaaclab_offpolicy.sbx.training import restore_replay, save_replay
+from isaaclab_offpolicy.runners.sbx.legacy import read_pickle
+from isaaclab_offpolicy.runners.sbx.models import build
+from isaaclab_offpolicy.runners.sbx.training import restore_replay, save_replay
 
 BOUNDS = ActionBounds(("a", "b"), (-1.0, -0.5), (1.0, 2.0), "test")
 OBS = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)

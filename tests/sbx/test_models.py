@@ -18,10 +18,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from isaaclab_tasks.utils import load_cfg_from_registry
 
-from isaaclab_offpolicy.cli.arguments import AGENTS, CliError, is_sb3, load_tasks
-from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg
-from isaaclab_offpolicy.sbx.models import build
-from isaaclab_offpolicy.sbx.training import find_replay, save_replay
+from isaaclab_offpolicy.agents.registry import check_library, load_tasks
+from isaaclab_offpolicy.agents.table import AGENTS
+from isaaclab_offpolicy.errors import UserError
+from isaaclab_offpolicy.runners.sbx.cfg import Sb3OffPolicyCfg
+from isaaclab_offpolicy.runners.sbx.models import build
+from isaaclab_offpolicy.runners.sbx.training import save_replay
+from isaaclab_offpolicy.training.runs import find_replay
 
 load_tasks()
 TASKS = sorted(
@@ -35,7 +38,7 @@ TASKS = sorted(
 def test_every_task_has_the_agents(task: str) -> None:
     assert len(TASKS) == 12
     sac = load_cfg_from_registry(task, "rsl_rl_sac_cfg_entry_point")
-    cfgs = {name: load_cfg_from_registry(task, key) for name, key in AGENTS.items() if name.startswith(("sbx", "sb3"))}
+    cfgs = {name: load_cfg_from_registry(task, spec.entry_point) for name, spec in AGENTS.items() if spec.is_sb3}
     assert set(cfgs) == {"sbx-sac", "sbx-sac-cpu", "sbx-tqc", "sbx-ppo", "sb3-sac", "sb3-ppo"}
     for name, cfg in cfgs.items():
         assert cfg.experiment_name == sac.experiment_name
@@ -52,7 +55,7 @@ def test_every_task_has_the_agents(task: str) -> None:
     box = "0.5rad" if "Anymal" in task else "0.25rad"
     assert cfgs["sbx-sac-cpu"].action_bounds == box and cfgs["sbx-ppo"].action_bounds == 100.0
     # another object each time: nobody's overrides are another's
-    assert load_cfg_from_registry(task, AGENTS["sbx-sac"]) is not published
+    assert load_cfg_from_registry(task, AGENTS["sbx-sac"].entry_point) is not published
 
 
 class Still(gym.Env):
@@ -91,6 +94,6 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "sbx" else find_spec(name))
-    with pytest.raises(CliError, match=r"agent needs sbx; install isaaclab_offpolicy\[sbx\]"):
-        is_sb3("sbx_sac_cfg_entry_point")
-    assert not is_sb3("rsl_rl_cfg_entry_point")
+    with pytest.raises(UserError, match=r"agent needs sbx; install isaaclab_offpolicy\[sbx\]"):
+        check_library(AGENTS["sbx-sac"])
+    check_library(AGENTS["ppo"])

@@ -19,10 +19,10 @@ pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
 
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from isaaclab_offpolicy.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg
-from isaaclab_offpolicy.sbx.collection import StepReplayBuffer
-from isaaclab_offpolicy.sbx.models import build, columns_to_normalize, constructor_options, gradient_steps
-from isaaclab_offpolicy.sbx.vec_env import NormalizedVecEnv
+from isaaclab_offpolicy.runners.sbx.cfg import Sb3OffPolicyCfg, Sb3PpoCfg, Sb3TorchSacCfg
+from isaaclab_offpolicy.runners.sbx.collection import StepReplayBuffer
+from isaaclab_offpolicy.runners.sbx.models import build, columns_to_normalize, constructor_options, gradient_steps
+from isaaclab_offpolicy.runners.sbx.vec_env import NormalizedVecEnv
 
 
 class Numbers(gym.Env):

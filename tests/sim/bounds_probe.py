@@ -24,7 +24,7 @@ from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, action_bounds
-from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 

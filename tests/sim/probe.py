@@ -15,7 +15,7 @@ from isaaclab.app import launch_simulation
 from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import parse_env_cfg
 
-from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
 
 def main() -> None:

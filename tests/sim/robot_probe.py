@@ -24,7 +24,7 @@ from isaaclab.utils import to_dict
 from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
-from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
 POSES = 100
 TUMBLES, TUMBLE_STEPS = {"ovphysx": 2, "newton_mjwarp": 3}, 150

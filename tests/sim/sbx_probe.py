@@ -23,13 +23,13 @@ from isaaclab.app import launch_simulation
 from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
-from isaaclab_offpolicy.cli.runner import Interruption
-from isaaclab_offpolicy.cli.simulation import collect_garbage_rarely
-from isaaclab_offpolicy.sbx.benchmark import measure_training
-from isaaclab_offpolicy.sbx.checkpoint import load_for_training, read_checkpoint, save_checkpoint
-from isaaclab_offpolicy.sbx.environment import make_vec_env
-from isaaclab_offpolicy.sbx.models import build
-from isaaclab_offpolicy.sbx.training import evaluate_deterministic, train
+from isaaclab_offpolicy.runners.sbx.benchmark import measure_training
+from isaaclab_offpolicy.runners.sbx.checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from isaaclab_offpolicy.runners.sbx.environment import make_vec_env
+from isaaclab_offpolicy.runners.sbx.models import build
+from isaaclab_offpolicy.runners.sbx.training import evaluate_deterministic, train
+from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.training.signals import Interruption
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 NUM_ENVS, STEPS = 8, 60

@@ -18,9 +18,11 @@ from commands import succeed
 from pxr import Usd, UsdGeom, UsdPhysics
 from write_robots import SOURCES
 
+from isaaclab_offpolicy.assets.check import UrdfModel
+from isaaclab_offpolicy.assets.model import Shape
+from isaaclab_offpolicy.assets.shapes import prism_corners
 from isaaclab_offpolicy.robots import DATA_DIR
-from isaaclab_offpolicy.robots.check import BodyProperties, UrdfModel
-from isaaclab_offpolicy.robots.urdf_to_usd import Shape, prism_corners
+from isaaclab_offpolicy.robots.usd import BodyProperties
 
 ENGINES = ("ovphysx", "newton_mjwarp")
 TASK_NAMES = {

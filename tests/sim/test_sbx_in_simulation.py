@@ -19,7 +19,7 @@ from isaaclab_offpolicy.action_bounds import ActionBounds
 
 pytest.importorskip("sbx", reason="needs SBX: install isaaclab_offpolicy[sbx]")
 
-from isaaclab_offpolicy.sbx.training import find_replay
+from isaaclab_offpolicy.runners.sbx.training import find_replay
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 SMALL = ["--num_envs", "16", "--device", "cpu", "agent.net_arch=[32,32]"]

@@ -11,8 +11,8 @@ import pytest
 from isaaclab_tasks.utils import load_cfg_from_registry, resolve_task_config
 
 from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, PERCENTILE, resolve_bounds
-from isaaclab_offpolicy.cli.arguments import load_tasks
-from isaaclab_offpolicy.robots.check import read_usd
+from isaaclab_offpolicy.agents.registry import load_tasks
+from isaaclab_offpolicy.robots.usd import read_usd
 from isaaclab_offpolicy.tasks.velocity.stock_tasks import add_sac_to_isaaclab_tasks
 
 ROBOTS = ("Unitree-A1", "Unitree-Go1", "Unitree-Go2", "Anymal-B", "Anymal-C", "BDX")

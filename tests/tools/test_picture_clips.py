@@ -34,7 +34,7 @@ def test_frames_of_clips_in_one_picture(tmp_path: Path, monkeypatch: pytest.Monk
     assert black[0] > 10_000 > 2_000 > black[1], "of which nothing is left but the title's letters"
     monkeypatch.setattr("sys.argv", ["picture_clips.py", f"B={tmp_path / 'b.mp4'}", "--out", str(out), "--crop",
                                      "0.5", "0", "0.5", "1"])  # fmt: skip
-    with pytest.raises(SystemExit):
+    with pytest.raises(UserError):
         main()
     monkeypatch.setattr("sys.argv", ["picture_clips.py", "One", "--out", str(out)])
     with pytest.raises(SystemExit):

@@ -3,7 +3,7 @@
 
 """Action bounds: the box that a policy commands, by joint name."""
 
-from .bounds import ActionBounds, available_bounds, find_bounds, resolve_bounds
+from .bounds import ActionBounds
 from .environment import (
     JOINT_LIMITS,
     KINDS,
@@ -17,6 +17,7 @@ from .environment import (
     robot_of,
 )
 from .errors import BoundsError
+from .files import available_bounds, find_bounds, resolve_bounds
 from .wrapper import ActionBoundsWrapper
 
 __all__ = [

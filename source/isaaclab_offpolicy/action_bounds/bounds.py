@@ -12,29 +12,19 @@ from __future__ import annotations
 
 import math
 import os
-import reprlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from .errors import BoundsError
+from .plain import LARGEST, PlainData, number, parse_yaml, per_joint, short
 from .symmetry import Mirror
-
-DATA_DIR = Path(__file__).resolve().parent / "data"
-"""Folder of the bounds files that the package ships."""
 
 MAX_FILE_BYTES = 1_000_000
 """A larger file is no bounds file."""
-
-MAX_ITEMS = 10_000
-"""Values in a file's ``info``: aliases of YAML let a small file stand for a huge one."""
-
-LARGEST = 1.0e30
-"""Larger numbers overflow in single precision, in which policies compute; widths below its inverse vanish there."""
 
 MAX_NAME = 100
 """A longer text is no joint's name."""
@@ -172,7 +162,7 @@ class ActionBounds:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise BoundsError(f"larger than {MAX_FILE_BYTES} bytes, which no bounds file is")
             text = path.read_text(encoding="utf-8")
-            return cls.from_dict(_parse(text))
+            return cls.from_dict(parse_yaml(text))
         except OSError as error:
             raise BoundsError(f"{path}: cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
@@ -191,27 +181,27 @@ class ActionBounds:
             raise BoundsError("expected a mapping 'joints' of joint names to [low, high]")
         unknown = [key for key in data if key not in FILE_KEYS]
         if unknown:
-            raise BoundsError(f"unknown entry {_short(unknown[0])}; a bounds file has {', '.join(FILE_KEYS)}")
+            raise BoundsError(f"unknown entry {short(unknown[0])}; a bounds file has {', '.join(FILE_KEYS)}")
         names, low, high = [], [], []
         for joint, pair in data["joints"].items():
             if not isinstance(joint, str) or not joint.strip() or not joint.isprintable():
-                raise BoundsError(f"joint name {_short(joint)} is not text")
+                raise BoundsError(f"joint name {short(joint)} is not text")
             if len(joint) > MAX_NAME:
-                raise BoundsError(f"joint name {_short(joint)} is longer than {MAX_NAME} characters")
+                raise BoundsError(f"joint name {short(joint)} is longer than {MAX_NAME} characters")
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise BoundsError(f"joint '{joint}': expected [low, high], got {_short(pair)}")
+                raise BoundsError(f"joint '{joint}': expected [low, high], got {short(pair)}")
             names.append(joint)
-            low.append(_number(f"joint '{joint}'", pair[0]))
-            high.append(_number(f"joint '{joint}'", pair[1]))
+            low.append(number(f"joint '{joint}'", pair[0]))
+            high.append(number(f"joint '{joint}'", pair[1]))
         source = data.get("source") or ""
         if not isinstance(source, str):
-            raise BoundsError(f"'source' is text, not {_short(source)}")
-        source = _Plain().convert(source, "source")
+            raise BoundsError(f"'source' is text, not {short(source)}")
+        source = PlainData().convert(source, "source")
         info = data.get("info") or {}
         if not isinstance(info, dict):
-            raise BoundsError(f"'info' is a mapping, not {_short(info)}")
-        scale, pose = (_per_joint(key, data.get(key), names) for key in ("action_scale", "default_pose"))
-        return cls(tuple(names), tuple(low), tuple(high), source, _Plain().convert(info, "info"), scale, pose)
+            raise BoundsError(f"'info' is a mapping, not {short(info)}")
+        scale, pose = (per_joint(key, data.get(key), names) for key in ("action_scale", "default_pose"))
+        return cls(tuple(names), tuple(low), tuple(high), source, PlainData().convert(info, "info"), scale, pose)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for YAML and checkpoints: what :meth:`from_yaml` describes."""
@@ -369,176 +359,3 @@ class ActionBounds:
 
 FILE_KEYS = ("source", "joints", "action_scale", "default_pose", "info")
 """Entries of a bounds file."""
-
-
-def available_bounds() -> list[str]:
-    """Names of the bounds files that the package ships."""
-    return sorted(path.stem for path in DATA_DIR.glob("*.yaml"))
-
-
-def resolve_bounds(spec: str | float, joint_names: Sequence[str], scale: float = 1.0) -> ActionBounds:
-    """Find bounds for a robot.
-
-    Args:
-        spec: Name of a shipped file (:func:`available_bounds`), path of a bounds file, or a number X, or ``±X``.
-        joint_names: The robot's joints in the order of its actions.
-        scale: Factor on the bounds.
-
-    Returns:
-        The bounds in the order of ``joint_names``.
-
-    Raises:
-        BoundsError: If there is no such file, or it does not fit the robot.
-    """
-    number = _as_number(spec)
-    if number is not None:
-        if not (math.isfinite(number) and number > 0.0):
-            raise BoundsError(f"bounds of ±{spec} are not a finite positive number")
-        return ActionBounds.symmetric(joint_names, number).scaled(scale)
-    bounds = find_bounds(str(spec))
-    try:
-        return bounds.reorder(joint_names).scaled(scale)
-    except BoundsError as error:
-        raise BoundsError(f"{bounds_path(str(spec))}: {error}") from error
-
-
-def bounds_path(spec: str) -> Path:
-    """Path of a bounds file.
-
-    Args:
-        spec: Name of a shipped file (:func:`available_bounds`), or path of a file.
-
-    Raises:
-        BoundsError: If there is none; it names the nearest shipped ones.
-    """
-    try:
-        path = DATA_DIR / f"{spec}.yaml" if spec in available_bounds() else Path(spec).expanduser()
-        found = path.is_file()
-    except (OSError, RuntimeError, ValueError) as error:  # no such home, a name of hundreds of letters, a zero byte
-        raise BoundsError(f"no bounds file {_short(spec)}: {getattr(error, 'strerror', None) or error}") from None
-    if not found:
-        near = get_close_matches(spec, available_bounds(), n=3, cutoff=0.4) or available_bounds()
-        raise BoundsError(f"no bounds file {_short(spec)}; shipped are: {', '.join(near)}")
-    return path
-
-
-def find_bounds(spec: str) -> ActionBounds:
-    """Bounds of a file, as it is.
-
-    Args:
-        spec: Name of a shipped file (:func:`available_bounds`), or path of a file.
-
-    Raises:
-        BoundsError: If there is no such file, or it cannot be used.
-    """
-    return ActionBounds.from_yaml(bounds_path(spec))
-
-
-def _as_number(spec: str | float) -> float | None:
-    try:
-        return float(str(spec).removeprefix("±"))
-    except ValueError:
-        return None
-
-
-def _number(what: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BoundsError(f"{what}: {_short(value)} is not a number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise BoundsError(f"{what}: {_short(value)} is too large") from None
-
-
-def _per_joint(key: str, value: Any, names: Sequence[str]) -> tuple[float, ...] | None:
-    """A number for each joint out of a number or a mapping."""
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        return (_number(f"'{key}'", value),) * len(names)
-    for joint in value:
-        if joint not in names:
-            raise BoundsError(f"'{key}' names joint {_short(joint)}, which has no bounds")
-    for joint in names:
-        if joint not in value:
-            raise BoundsError(f"'{key}' lacks joint '{joint}'")
-    return tuple(_number(f"'{key}' of joint '{joint}'", value[joint]) for joint in names)
-
-
-def _short(value: Any) -> str:
-    """A value for an error message, whatever its length."""
-    try:
-        # not all of it is looked at: aliases of YAML make huge ones of a few lines
-        text = _SHORT.repr(value)
-    except ValueError:  # an integer of thousands of digits
-        text = type(value).__name__
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-_SHORT = reprlib.Repr(maxlevel=2, maxdict=3, maxlist=3, maxtuple=3, maxset=3, maxstring=50, maxlong=50, maxother=50)
-
-
-def _parse(text: str) -> Any:
-    """What a text in YAML says.
-
-    Raises:
-        BoundsError: If it is none.
-    """
-    try:
-        return yaml.load(text, Loader=_UniqueKeyLoader)
-    except BoundsError:
-        raise
-    except RecursionError as error:
-        raise BoundsError("nested too deeply") from error
-    except Exception as error:
-        # yaml.YAMLError, and whatever else PyYAML's constructors raise at a scalar that is not of its tag
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise BoundsError(f"not valid YAML: {reason if len(reason) <= 300 else f'{reason[:297]}...'}") from error
-
-
-class _Plain:
-    """Turns what a YAML file holds into plain data that a checkpoint can hold."""
-
-    def __init__(self) -> None:
-        self._items = 0
-
-    def convert(self, value: Any, entry: str, depth: int = 0) -> Any:
-        self._items += 1
-        if depth > 10 or self._items > MAX_ITEMS:
-            raise BoundsError(f"'{entry}' holds too much")
-        if isinstance(value, dict):
-            return {
-                str(self.convert(key, entry, depth + 1)): self.convert(item, entry, depth + 1)
-                for key, item in value.items()
-            }
-        if isinstance(value, (list, tuple, set)):
-            return [self.convert(item, entry, depth + 1) for item in value]
-        if isinstance(value, bytes):
-            raise BoundsError(f"'{entry}' holds binary data")
-        if isinstance(value, int) and abs(value) > LARGEST:
-            raise BoundsError(f"'{entry}' holds a number that is too large")
-        if value is None or isinstance(value, (bool, int, float)):
-            return value
-        text = str(value)  # of a date, too
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise BoundsError(f"'{entry}' holds text that is none: {_short(text)}") from None
-        return text
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, where YAML itself would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        if not isinstance(node, yaml.MappingNode):
-            return super().construct_mapping(node, deep)  # says so
-        keys = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
-            if not isinstance(key, Hashable):
-                raise BoundsError(f"line {key_node.start_mark.line + 1}: {_short(key)} cannot be a name")
-            if key in keys:
-                raise BoundsError(f"{_short(key)} is given twice (line {key_node.start_mark.line + 1})")
-            keys.add(key)
-        return super().construct_mapping(node, deep)

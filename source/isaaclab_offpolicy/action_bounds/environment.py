@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from .bounds import ActionBounds, BoundsError, resolve_bounds
+from .bounds import ActionBounds
+from .errors import BoundsError
+from .files import as_number, resolve_bounds
 from .symmetry import Mirror, mirror_joints
 
 PERCENTILE = "percentile"
@@ -102,7 +104,7 @@ def action_bounds(
     elif text == JOINT_LIMITS:
         assert motion is not None
         bounds = ActionBounds.from_joint_limits(names, _soft_limits(env), motion[1], motion[0])
-    elif text.endswith("rad") and _is_number(text.removesuffix("rad")):
+    elif text.endswith("rad") and as_number(text.removesuffix("rad")) is not None:
         assert motion is not None
         bounds = ActionBounds.around_default_pose(names, float(text.removesuffix("rad")), motion[1], motion[0])
     else:
@@ -137,7 +139,7 @@ def joint_axes(usd_path: str) -> dict[str, Any]:
     Raises:
         BoundsError: If the file cannot be read.
     """
-    from isaaclab_offpolicy.robots.check import read_usd
+    from isaaclab_offpolicy.robots.usd import read_usd
 
     try:
         return read_usd(usd_path).axes
@@ -206,11 +208,3 @@ def _per_joint(value: Any, joints: int) -> list[float]:
     values = torch.as_tensor(value, dtype=torch.float64)
     numbers = [values.item()] * joints if values.numel() == 1 else values.reshape(-1, joints)[0].tolist()
     return [round(number, 6) for number in numbers]  # 0.1, where float32 has 0.10000000149
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

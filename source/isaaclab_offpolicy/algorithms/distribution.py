@@ -16,28 +16,29 @@ from torch.distributions import Normal, kl_divergence
 
 
 class SquashedGaussianDistribution(Distribution):
-    r"""Gaussian with state-dependent standard deviation, squashed by tanh and scaled into a box.
+    r"""Gaussian with state-dependent standard deviation, squashed by tanh and scaled into the action bounds.
 
-    With :math:`u \sim \mathcal{N}(\mu, \sigma^2)`, the *normalised action* is :math:`z = \tanh u \in [-1, 1]` and the action
-    :math:`a = c + h z`, where :math:`c` and :math:`h` are centre and half-width of the box. The change of variables
-    gives :math:`\log p(a) = \log p(u) - \sum_i \log(1 - z_i^2) - \sum_i \log h_i` (Haarnoja et al. 2018, appendix C).
+    With :math:`u \sim \mathcal{N}(\mu, \sigma^2)`, the *normalised action* is :math:`z = \tanh u \in [-1, 1]` and the
+    action :math:`a = c + h z`, where :math:`c` and :math:`h` are centre and half-range of the bounds. The change of
+    variables gives :math:`\log p(a) = \log p(u) - \sum_i \log(1 - z_i^2) - \sum_i \log h_i` (Haarnoja et al. 2018,
+    appendix C).
 
-    The critics see normalised actions, and entropies are those of the normalised action, so that a target entropy of minus the
-    number of joints means the same whatever the bounds. :meth:`log_prob` is that of the action itself.
+    The critics see normalised actions, and entropies are those of the normalised action, so that a target entropy of
+    minus the number of joints means the same whatever the bounds. :meth:`log_prob` is that of the action itself.
 
     The network gives a tensor ``[..., 2, A]``: mean and logarithm of the standard deviation, both before tanh.
 
     Args:
         output_dim: Number of joints A.
-        low: Smallest actions [policy units], length A. Without bounds, -1.
-        high: Largest actions [policy units], length A. Without bounds, 1.
+        low: Smallest actions [raw action units], length A. Without bounds, -1.
+        high: Largest actions [raw action units], length A. Without bounds, 1.
         joint_names: Names of the joints, stored in the exports.
         init_std: Standard deviation before tanh at the start, the same in every state; None leaves the layer's own
             initialisation, which gives about 1 (SB3's and SBX's behaviour).
         init_output_scale: Standard deviation of the weights that give the mean at the start, with zero bias: small
-            values start in the middle of the box; None leaves the layer's own initialisation.
+            values start in the middle of the bounds; None leaves the layer's own initialisation.
         init_at_zero: Whether the mean starts around action zero, which is the robot's default pose, instead of around
-            the middle of the box: percentile bounds are not symmetric.
+            the middle of the bounds: percentile bounds are not symmetric.
         log_std_range: Clamp on the logarithm of the standard deviation (SB3's and SBX's -20, 2).
     """
 
@@ -96,7 +97,7 @@ class SquashedGaussianDistribution(Distribution):
             noise: Standard normal noise, shape [..., A]; drawn when not given.
 
         Returns:
-            Normalised actions in [-1, 1], shape [..., A], and log-probabilities in the unit box, shape [...].
+            Normalised actions in [-1, 1], shape [..., A], and their log-probabilities, shape [...].
         """
         mean, log_std = self.split(mlp_output)
         if noise is None:
@@ -133,7 +134,7 @@ class SquashedGaussianDistribution(Distribution):
 
     @property
     def mean(self) -> torch.Tensor:
-        """Deterministic action of the current distribution [policy units], shape [..., A]."""
+        """Deterministic action of the current distribution [raw action units], shape [..., A]."""
         return self.to_action(torch.tanh(self._mean))
 
     @property
@@ -155,7 +156,7 @@ class SquashedGaussianDistribution(Distribution):
         """Log-probability density of actions within the bounds.
 
         Args:
-            outputs: Actions [policy units], shape [..., A]. At and beyond a bound the density is taken just inside.
+            outputs: Actions [raw action units], shape [..., A]. At and beyond a bound the density is taken just inside.
 
         Returns:
             Log-probability summed over the joints, shape [...].

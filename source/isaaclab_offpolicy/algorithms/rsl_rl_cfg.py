@@ -13,6 +13,7 @@ from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
 
 from isaaclab_offpolicy.engine import default_device
 
+from . import published
 from .losses import Q_AGGREGATIONS
 from .schedule import SCHEDULES
 
@@ -40,7 +41,7 @@ class SquashedGaussianDistributionCfg(RslRlMLPModelCfg.DistributionCfg):
 class SacActorCfg(RslRlMLPModelCfg):
     """Configuration of the actor."""
 
-    hidden_dims: list[int] = [512, 256, 128]
+    hidden_dims: list[int] = list(published.HIDDEN_DIMS)
     activation: str = "elu"
     obs_normalization: bool = True
     distribution_cfg: RslRlMLPModelCfg.DistributionCfg | None = SquashedGaussianDistributionCfg()
@@ -51,7 +52,7 @@ class SacCriticCfg(RslRlMLPModelCfg):
     """Configuration of the critics."""
 
     class_name: str = "isaaclab_offpolicy.algorithms:QEnsemble"
-    hidden_dims: list[int] = [512, 256, 128]
+    hidden_dims: list[int] = list(published.HIDDEN_DIMS)
     activation: str = "elu"
     obs_normalization: bool = True
 
@@ -67,10 +68,7 @@ class SacCriticCfg(RslRlMLPModelCfg):
 
 @configclass
 class SacAlgorithmCfg:
-    """Configuration of SAC. The defaults are the published ones, tuned on A1 with 1024 environments.
-
-    Source: A. Raffin, "Getting SAC to Work on a Massive Parallel Simulator", part II (2025).
-    """
+    """Configuration of SAC. The defaults are the published hyperparameters (:mod:`.published`)."""
 
     class_name: str = "isaaclab_offpolicy.algorithms:SAC"
 
@@ -87,7 +85,7 @@ class SacAlgorithmCfg:
     action_bounds_scale: float = 1.0
     """Factor on the bounds, whatever they are."""
 
-    buffer_size: int = 2_000_000
+    buffer_size: int = published.BUFFER_SIZE
     """Transitions in the replay buffer, over all environments."""
 
     replay_storage: Literal["float32", "float16", "uint8"] = "float32"
@@ -102,10 +100,10 @@ class SacAlgorithmCfg:
     it: half a gigabyte for two million transitions on flat ground, twice that on the disk while a newer one is written,
     and as much memory."""
 
-    batch_size: int = 512
+    batch_size: int = published.BATCH_SIZE
     """Transitions per gradient step."""
 
-    learning_starts: int = 2000
+    learning_starts: int = published.LEARNING_STARTS
     """Transitions collected with uniform random actions before learning."""
 
     actor_learning_starts: int = 0
@@ -114,31 +112,31 @@ class SacAlgorithmCfg:
     train_freq: int = 1
     """Env steps (of all environments at once) between two update phases."""
 
-    replay_ratio: float | None = 32 / 1024
+    replay_ratio: float | None = published.REPLAY_RATIO
     """Gradient steps per transition, whatever the number of environments."""
 
     gradient_steps: int | None = None
     """Gradient steps per update phase, in place of ``replay_ratio`` (which must be None then)."""
 
-    policy_delay: int = 8
+    policy_delay: int = published.POLICY_DELAY
     """Gradient steps of the critics per one of actor and temperature."""
 
     n_steps: int = 1
     """Steps of the return. The published recipe takes 3 on rough terrain."""
 
-    gamma: float = 0.98310025
+    gamma: float = published.GAMMA
     """Discount factor."""
 
-    tau: float = 0.0023055561
+    tau: float = published.TAU
     """Step of the target networks towards the critics at each gradient step."""
 
-    ent_coef: str | float = "auto_0.00947178"
+    ent_coef: str | float = published.ENT_COEF
     """Temperature: ``"auto"`` learns it from 1, ``"auto_X"`` from X, a number keeps it."""
 
     target_entropy: str | float = "auto"
-    """Target entropy of the normalised action, for a learned temperature [nats]; "auto" is minus the number of joints."""
+    """Target entropy of the normalised action [nats], for a learned temperature; "auto" is minus the joints' number."""
 
-    learning_rate: float = 4.4689099625712413e-4
+    learning_rate: float = published.LEARNING_RATE
     """Learning rate of actor, critics and temperature."""
 
     actor_learning_rate: float | None = None

@@ -196,8 +196,8 @@ def measure_learner(
 
     Returns:
         Per gradient step of the critics: ``update_ms`` of the whole, ``sample_ms``, ``critic_ms`` and ``actor_ms`` of
-        its parts [ms], ``products_ms`` of the matrix products alone, measured in turns with the whole [ms], ``share``
-        of the matrix products' rate that the whole reaches (the median over the turns), ``gflops`` per second,
+        its parts [ms], ``products_ms`` of the matrix products alone, interleaved with the whole [ms],
+        ``gemm_fraction`` of their rate that the whole reaches (the median over the rounds), ``gflops`` per second,
         ``updates_per_second``; ``act_ms``, a policy's actions for all environments [ms]; the replay's
         ``bytes_per_transition``, and what :func:`measure_replay` gives; ``memory_gib`` as in :func:`measure_training`.
     """
@@ -237,7 +237,7 @@ def measure_learner(
         "critic_ms": ms["critic"],
         "actor_ms": ms["actor"] / delay,
         "products_ms": ms["products"] / delay,
-        "share": statistics.median(p / u for p, u in zip(times["products"], times["update"], strict=True)),
+        "gemm_fraction": statistics.median(p / u for p, u in zip(times["products"], times["update"], strict=True)),
         "gflops": flops / update / 1.0e6,
         "updates_per_second": 1000.0 / update,
         "act_ms": ms["act"],

@@ -29,9 +29,10 @@ def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]
 
     Returns:
         ``simulation_per_second`` and ``training_per_second``, environment steps over all environments without and with
-        learning; their ratio ``throughput_ratio``; the shares of time ``simulate``, ``act``, ``store`` and ``learn`` of a training
-        in which each part is waited for; ``updates_per_second`` (SAC's gradient steps); and ``memory_gib``: what is in
-        use on the GPU at the end, simulation included, or the most that the process has used on the CPU [GiB].
+        learning; their ratio ``throughput_ratio``; the fractions of time ``simulate``, ``act``, ``store`` and ``learn``
+        of a training in which each part is waited for; ``updates_per_second`` (SAC's gradient steps); and
+        ``memory_gib``: what is in use on the GPU at the end, simulation included, or the most that the process has
+        used on the CPU [GiB].
     """
     env, alg, device = runner.env, runner.alg, str(runner.device)
     obs = env.get_observations().to(device)

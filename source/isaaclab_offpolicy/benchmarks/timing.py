@@ -35,7 +35,7 @@ def median_time(function: Callable[[], Any], device: str, seconds: float) -> flo
 
 
 def interleaved_times(parts: Mapping[str, Callable[[], Any]], device: str, seconds: float) -> dict[str, list[float]]:
-    """Times [s] of functions that are called one after the other, again and again, so that a drift of the machine's speed meets all of them.
+    """Times [s] of functions, interleaved so that a drift of the machine's speed meets all of them.
 
     Args:
         parts: The functions by name.

@@ -1,57 +1,191 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Refuses what is no checkpoint, before a simulation is started."""
+"""Finds checkpoints and their agents, and refuses what is none before a simulation is started."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from .arguments import CliError, is_sb3, option
+from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, option
+from isaaclab_offpolicy.agents.registry import check_library, check_task, find_agent, stands_for
+from isaaclab_offpolicy.agents.table import AgentSpec, agent_of
+from isaaclab_offpolicy.engine import check_device
+from isaaclab_offpolicy.errors import ConfigError
+from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MANIFEST
+
+SELECTORS = ("latest", "best")
+"""What may stand in place of a path."""
 
 WHOSE = ("library", "algorithm")
 """Options that decide whose checkpoints an agent of SBX or Stable-Baselines3 takes."""
 
 
-def check_checkpoint(path: str, task: str, agent_key: str, overrides: Sequence[str] = ()) -> None:
+class PolicyRun(NamedTuple):
+    """What a command that plays a checkpoint needs, checked."""
+
+    task: str
+    """The task."""
+
+    agent: AgentSpec
+    """The agent."""
+
+    device: str
+    """Device of simulation and policy."""
+
+    checkpoint: str
+    """Path of the checkpoint."""
+
+    overrides: list[str]
+    """Hydra overrides, with the engine."""
+
+
+def check_policy_run(
+    args: argparse.Namespace, overrides: Sequence[str], experiment: str | None = None, default: str = "sac"
+) -> PolicyRun:
+    """Check what :func:`.arguments.add_policy_arguments` added.
+
+    Args:
+        args: The parsed command line.
+        overrides: Its Hydra overrides.
+        experiment: Name of the experiment's folder, if it is not the agent's own.
+        default: Agent of a checkpoint of which no run tells it.
+
+    Raises:
+        ConfigError: If task, agent, device, checkpoint or an override is not known, or the checkpoint cannot be read.
+    """
+    task, device = check_task(args.task), check_device(args.device)
+    if args.agent is not None:
+        find_agent(task, args.agent, device)  # says what is wrong with it
+    checkpoint, agent = find_policy(args.checkpoint, task, args.agent, device, experiment, default)
+    check_agent_overrides(task, agent.entry_point, overrides)
+    check_checkpoint(checkpoint, task, agent, overrides)
+    return PolicyRun(task, agent, device, checkpoint, engine_overrides(task, device, overrides))
+
+
+def find_policy(
+    spec: str,
+    task: str,
+    agent: str | None = None,
+    device: str | None = None,
+    experiment: str | None = None,
+    default: str = "sac",
+) -> tuple[str, AgentSpec]:
+    """Find a checkpoint, and the agent that its run was trained with.
+
+    Args:
+        spec: ``latest``, ``best``, or the path of a checkpoint or of a run's folder.
+        task: The task.
+        agent: The agent that the user gave, if any.
+        device: Device of the policy.
+        experiment: Name of the experiment's folder; None looks in all.
+        default: Agent of a checkpoint of which no run tells it.
+
+    Returns:
+        Path of the checkpoint, and its agent.
+
+    Raises:
+        ConfigError: If there is none, or it was trained with another agent.
+    """
+    if spec in SELECTORS:
+        path, recorded = _newest(spec, task, agent, experiment)
+    else:
+        path = _path(spec)
+        recorded = manifest(path.parent).get("metadata", {}).get("agent")
+    if recorded is None:
+        return str(path), find_agent(task, agent or default, device)
+    found = agent_of(recorded)
+    if agent is not None and not stands_for(agent, found):
+        raise ConfigError(
+            f"{path} was trained with agent '{found.name}', and not with '{agent}'; leave --agent out to take its own"
+        )
+    check_library(found)
+    return str(path), found
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What Isaac Lab wrote of a run when it began; empty where there is nothing that can be read."""
+    try:
+        result = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return result if isinstance(result, dict) and isinstance(result.get("metadata", {}), dict) else {}
+
+
+def _path(spec: str) -> Path:
+    """A checkpoint's path, or the newest checkpoint of a run's folder."""
+    path = Path(spec).expanduser().resolve()
+    if path.is_dir():
+        found = [file for kind in CHECKPOINTS_OF.values() for file in kind.numbered(path)]
+        if not found:
+            raise ConfigError(f"no checkpoint model_N.pt or model_N.zip in '{path}'")
+        return found[-1]
+    if not path.is_file():
+        raise ConfigError(f"no checkpoint '{spec}'; give 'latest', 'best', or the path of a file or of a run's folder")
+    return path
+
+
+def _newest(spec: str, task: str, agent: str | None, experiment: str | None) -> tuple[Path, str]:
+    """The checkpoint of the newest run of a task, and its agent."""
+    others: set[str] = set()
+    for _, recorded, folder in sorted(_runs(task, experiment), reverse=True):
+        found = agent_of(recorded)
+        kind = CHECKPOINTS_OF[found.folder]
+        numbered = kind.numbered(folder)
+        if not numbered:
+            continue
+        if agent is not None and not stands_for(agent, found):
+            others.add(found.name)
+            continue
+        best = folder / kind.best
+        return (best if spec == "best" and best.is_file() else numbered[-1]), recorded
+    whose = f" with agent '{agent}'" if agent is not None else ""
+    hint = f"; there are runs of: {', '.join(f'--agent {other}' for other in sorted(others))}" if others else ""
+    raise ConfigError(f"no checkpoint '{spec}': no run of task '{task}'{whose} in {Path('logs').absolute()}{hint}")
+
+
+def _runs(task: str, experiment: str | None) -> Iterator[tuple[str, str, Path]]:
+    """When they began, agents and folders of a task's runs."""
+    from isaaclab_rl.entrypoints.common import normalize_task_name
+
+    for folder in CHECKPOINTS_OF:
+        for path in Path("logs", folder).absolute().glob(f"{experiment or '*'}/*/{MANIFEST}"):
+            known = manifest(path.parent)
+            recorded = known.get("metadata", {}).get("agent")
+            if known.get("task") == normalize_task_name(task) and isinstance(recorded, str):
+                yield str(known.get("created_at")), recorded, path.parent
+
+
+def check_checkpoint(path: str, task: str, agent: AgentSpec, overrides: Sequence[str] = ()) -> None:
     """Refuse a file that is no checkpoint.
 
     Args:
         path: The file.
         task: A registered task.
-        agent_key: Configuration key of the agent.
+        agent: The agent.
         overrides: Hydra overrides.
 
     Raises:
-        CliError: If it cannot be read, is one of another agent of SBX or Stable-Baselines3, or would run something.
+        ConfigError: If it cannot be read, is one of another agent of SBX or Stable-Baselines3, or would run something.
     """
-    if not is_sb3(agent_key):
-        if not isinstance(read_tensors(path, mmap=True), dict):
-            raise CliError(f"{path} is not a checkpoint: it holds no dictionary")
+    if not agent.is_sb3:
+        from isaaclab_offpolicy.training.safe_load import read_checkpoint_tensors
+
+        if not isinstance(read_checkpoint_tensors(path, mmap=True), dict):
+            raise ConfigError(f"{path} is not a checkpoint: it holds no dictionary")
         return
     from isaaclab_tasks.utils import load_cfg_from_registry
 
-    from isaaclab_offpolicy.sbx.checkpoint import read_checkpoint
+    from isaaclab_offpolicy.runners.sbx.checkpoint import read_checkpoint
 
-    cfg: Any = load_cfg_from_registry(task, agent_key)
+    cfg: Any = load_cfg_from_registry(task, agent.entry_point)
     for name in WHOSE:
         setattr(cfg, name, option(list(overrides), f"agent.{name}", f"agent.{name}") or getattr(cfg, name))
     try:
         read_checkpoint(cfg, path)
     except ValueError as error:
-        raise CliError(f"{path}: {error}") from None
-
-
-def read_tensors(path: str, device: str = "cpu", mmap: bool = False) -> Any:
-    """Read tensors and plain values, as of :func:`~isaaclab_offpolicy.training.safe_load.load_tensors`.
-
-    Raises:
-        CliError: If the file cannot be read, or would call something.
-    """
-    from isaaclab_offpolicy.training.safe_load import load_tensors
-
-    try:
-        return load_tensors(path, device, mmap)
-    except ValueError as error:
-        raise CliError(f"{path} is not a checkpoint: {error}") from None
+        raise ConfigError(f"{path}: {error}") from None

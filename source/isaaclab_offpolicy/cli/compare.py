@@ -13,21 +13,22 @@ import re
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+from isaaclab_offpolicy.agents.overrides import separate_overrides
+from isaaclab_offpolicy.agents.registry import find_agent
+from isaaclab_offpolicy.errors import ConfigError, UserError
+from isaaclab_offpolicy.options import duration, positive_int
+from isaaclab_offpolicy.training.provenance import machine
 
-from isaaclab_offpolicy.evaluation import plot_progress, read_progress
-
-from .arguments import CliError, check_task_and_agent, duration, is_sb3, positive_int, run_logged, separate_overrides
-from .runner import machine
+from .arguments import command_parser
+from .processes import run_logged
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
@@ -73,11 +74,15 @@ def entry(text: str) -> Entry:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    result = argparse.ArgumentParser(
-        prog="compare.py",
-        description="Train agents, one after the other or side by side, evaluate them, and write CSV, summary and plot."
+    result = command_parser(
+        "compare",
+        "Train agents, one after the other or side by side, evaluate them, and write CSV, summary and plot."
         " Seeds are the outer loop, so that a drift of the machine's speed meets all agents."
         " A training whose CSV is already there is not repeated.",
+        """
+        sac-cpu:256 ppo:512 --seeds 1 2 --max_time 10m --out results
+        base=sac:256 slow=sac:256:agent.algorithm.tau=0.005 --max_iterations 100 --jobs 2 --out results
+        """,
     )
     result.add_argument(
         "entries",
@@ -116,20 +121,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the comparison.
 
     Raises:
-        CliError: If a training or an evaluation fails, two agents have one name, trainings side by side would be
+        ConfigError: If a training or an evaluation fails, two agents have one name, trainings side by side would be
             ended by the clock, a result that is there was made with another command, or a signal came.
     """
     args = parser().parse_args(argv)
     if args.jobs > 1 and args.max_iterations is None:
-        raise CliError("--jobs needs --max_iterations: trainings that run side by side slow each other down")
+        raise ConfigError("--jobs needs --max_iterations: trainings that run side by side slow each other down")
     length = Length(args.max_time or DEFAULT_TIME, args.max_iterations)
     for task in args.task:
         for item in args.entries:
-            check_task_and_agent(task, item.agent)
+            find_agent(task, item.agent)
     labels = [item.label for item in args.entries]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
-        raise CliError(f"two agents would be called '{twice}'; name them, as in NAME={twice}")
+        raise ConfigError(f"two agents would be called '{twice}'; name them, as in NAME={twice}")
     folders = {task: args.out.resolve() / (task if len(args.task) > 1 else "") for task in args.task}
     for out in folders.values():
         out.mkdir(parents=True, exist_ok=True)
@@ -171,8 +176,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 training.result()
         except KeyboardInterrupt:
             interrupted.set()  # which ends the trainings under way
-            raise CliError("interrupted; results that are there stay, the same command goes on from them") from None
-    (args.out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or sys.argv[1:])]) + "\n")
+            raise UserError("interrupted; results that are there stay, the same command goes on from them") from None
+    (args.out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or ())]) + "\n")
     for task, out in folders.items():
         summarize(out, length, task)
     if len(folders) > 1:
@@ -202,7 +207,11 @@ def write_table(folders: Mapping[str, Path], path: Path) -> None:
         folders: Folder of each task's results.
         path: CSV file to write.
     """
-    columns = ("return_mean", "return_std", "share_without_fall", "velocity_error", "commanded_speed", "yaw_rate_error",
+    import numpy as np
+
+    from isaaclab_offpolicy.evaluation.curves import read_progress
+
+    columns = ("return_mean", "return_std", "survival_rate", "velocity_error", "commanded_speed", "yaw_rate_error",
                "speed", "base_height")  # fmt: skip
     rows = []
     for task, folder in folders.items():
@@ -236,7 +245,7 @@ def train_command(task: str, item: Entry, seed: int, length: Length) -> list[str
     if length.iterations is not None:
         return [*which, *given, "--max_iterations", str(length.iterations)]
     command = [*which, "--max_time", f"{length.seconds:g}s", *given]
-    if not is_sb3(check_task_and_agent(task, item.agent)):
+    if not find_agent(task, item.agent).is_sb3:
         # PPO's own number of iterations would end it early
         return [*command, "--max_iterations", "1000000"]
     return [*command, "agent.total_timesteps=1000000000"] if item.agent.endswith("ppo") else command
@@ -246,12 +255,14 @@ def check_command(target: Path, command: Sequence[str]) -> None:
     """Check that a result that is there is the one that is wanted.
 
     Raises:
-        CliError: If it was made with another command.
+        ConfigError: If it was made with another command.
     """
     evaluation = target.with_suffix(".json")
     made = json.loads(evaluation.read_text())["training_command"] if evaluation.is_file() else "no evaluation"
     if made != shlex.join(["scripts/train.py", *command]):
-        raise CliError(f"{target} was made with another command ({made}); give the agent another name, or move it away")
+        raise ConfigError(
+            f"{target} was made with another command ({made}); give the agent another name, or move it away"
+        )
 
 
 def _train(
@@ -270,7 +281,7 @@ def _train(
     run_logged("train", [absolute(item) for item in command], folder / "train.log", folder, interrupted)
     if interrupted.is_set():
         # a training ends well when it is interrupted, and would pass for one of the full length
-        raise CliError("interrupted")
+        raise ConfigError("interrupted")
     (progress,) = folder.glob("logs/*/*/*/progress.csv")
     evaluation = target.with_suffix(".json")
     evaluate = [*which, "--episodes", str(episodes), "--out", str(evaluation), "--seed", "1", *item.overrides]
@@ -303,6 +314,10 @@ def summarize(out: Path, length: Length, title: str) -> None:
         length: When the returns are compared: at that time, or at the end of the iterations.
         title: Title of the plot.
     """
+    import numpy as np
+
+    from isaaclab_offpolicy.evaluation.curves import plot_progress, read_progress
+
     groups = _curves(out)
     thresholds = (5.0, 10.0, 15.0, 20.0)
     # where trainings ran side by side, steps count and times do not
@@ -327,7 +342,7 @@ def summarize(out: Path, length: Length, title: str) -> None:
             row[f"{name}_to_{threshold:g}"] = np.mean(reached)
         row["evaluation_mean"] = np.mean([result["return_mean"] for result in evaluations])
         row["evaluation_worst_seed"] = min(result["return_mean"] for result in evaluations)
-        row["share_without_fall"] = np.mean([result["share_without_fall"] for result in evaluations])
+        row["survival_rate"] = np.mean([result["survival_rate"] for result in evaluations])
         rows.append({key: value if isinstance(value, (str, int)) else f"{value:.3f}" for key, value in row.items()})
     with (out / "summary.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
@@ -338,18 +353,18 @@ def summarize(out: Path, length: Length, title: str) -> None:
     print(f"[compare] {out / 'curves.png'}")
 
 
-def _at(curve: dict[str, np.ndarray], seconds: float) -> float:
+def _at(curve: dict[str, Any], seconds: float) -> float:
     """Return at a time; NaN if the training was shorter."""
+    import numpy as np
+
     if curve["wall_time_s"][-1] < 0.99 * seconds:
         return float("nan")
     return float(np.interp(seconds, curve["wall_time_s"], curve["mean_return"]))
 
 
-def _first(curve: dict[str, np.ndarray], column: str, threshold: float) -> float:
+def _first(curve: dict[str, Any], column: str, threshold: float) -> float:
     """A column's value where the return first reaches a threshold; NaN if it never does."""
+    import numpy as np
+
     reached = np.flatnonzero(curve["mean_return"] >= threshold)
     return float(curve[column][reached[0]]) if len(reached) else float("nan")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,20 +11,27 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from isaaclab_offpolicy.engine import default_device
-from isaaclab_offpolicy.evaluation import plot_progress
+from isaaclab_offpolicy.errors import UserError
+from isaaclab_offpolicy.options import duration, positive_int
 
-from .arguments import CliError, check_task_and_agent, duration, find_checkpoint, positive_int, run_logged
+from .arguments import command_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    result = argparse.ArgumentParser(prog="demo.py", description="Train, evaluate and film Unitree A1.")
+    result = command_parser(
+        "demo",
+        "Train Unitree A1, evaluate it, and record a video headlessly.",
+        """
+        --max_time 15m
+        --task Isaac-Velocity-Flat-Unitree-Go2-v0 --max_time 30m --out outputs/go2
+        """,
+    )
     result.add_argument("--task", default="Isaac-Velocity-Flat-Unitree-A1-v0", help="Task.")
-    result.add_argument("--agent", help="Agent; default sac-cpu without a GPU, sac with one.")
+    result.add_argument("--agent", default="sac", help="Agent; default sac, the preset that fits the device.")
     result.add_argument("--max_time", type=duration, default=15 * 60.0, help="Time to train; default 15m.")
     result.add_argument("--episodes", type=positive_int, default=256, help="Episodes of the evaluation; default 256.")
-    result.add_argument("--video_length", type=positive_int, default=400, help="Steps of the clip; default 400.")
+    result.add_argument("--video_length", type=positive_int, default=400, help="Steps of the video; default 400.")
     result.add_argument("--seed", type=int, default=1, help="Seed; default 1.")
     result.add_argument("--out", type=Path, default=Path("outputs", "demo"), help="Folder of the results.")
     return result
@@ -34,18 +41,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the demo.
 
     Raises:
-        CliError: If one of its steps fails.
+        UserError: If one of its steps fails.
     """
     args = parser().parse_args(argv)
-    agent = args.agent or ("sac-cpu" if default_device() == "cpu" else "sac")
-    key = check_task_and_agent(args.task, agent)
+    from isaaclab_offpolicy.agents.registry import find_agent
+    from isaaclab_offpolicy.evaluation.curves import plot_progress
+
+    from .checkpoints import find_policy
+    from .processes import run_logged
+
+    agent = find_agent(args.task, args.agent).name
     which = ["--task", args.task, "--agent", agent]
     out: Path = args.out
     out.mkdir(parents=True, exist_ok=True)
 
     print(f"[demo] training {args.task} with {agent} for {args.max_time / 60:g} minutes; log: {out / 'train.log'}")
     run_logged("train", [*which, "--max_time", f"{args.max_time:g}s", "--seed", str(args.seed)], out / "train.log")
-    checkpoint = Path(find_checkpoint("latest", args.task, key))
+    checkpoint = Path(find_policy("latest", args.task, agent)[0])
 
     print(f"[demo] evaluating {checkpoint.name} on {args.episodes} episodes")
     results = out / "evaluation.json"
@@ -54,18 +66,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     curve = out / "learning_curve.png"
     plot_progress({agent: [checkpoint.parent]}, curve, f"{args.task}, {agent}, seed {args.seed}")
 
-    print("[demo] filming")
+    print("[demo] recording a video")
     clip = ["--checkpoint", str(checkpoint), "--video", "--video_length", str(args.video_length), "--num_envs", "4"]
     run_logged("play", [*which, *clip], out / "play.log")
     clips = sorted((checkpoint.parent / "videos" / "play").glob("*.mp4"), key=lambda path: path.stat().st_mtime)
     if not clips:
-        raise CliError(f"no clip in {checkpoint.parent / 'videos' / 'play'}; see {out / 'play.log'}")
+        raise UserError(f"no video in {checkpoint.parent / 'videos' / 'play'}; see {out / 'play.log'}")
     shutil.copyfile(clips[-1], out / "clip.mp4")
 
     result = json.loads(results.read_text())
     print(
         f"[demo] return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {result['episodes']} episodes,"
-        f" {100 * result['share_without_fall']:.1f} % without a fall"
+        f" {100 * result['survival_rate']:.1f} % without a fall"
     )
     for name, path in (
         ("run", checkpoint.parent),

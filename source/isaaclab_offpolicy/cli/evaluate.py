@@ -11,15 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .arguments import AGENTS, CliError, add_policy_arguments, check_policy_run, positive_int
-from .simulation import load_policy, running_task
+from isaaclab_offpolicy.errors import ConfigError
+from isaaclab_offpolicy.options import positive_int
+
+from .arguments import add_policy_arguments, command_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser; ``key=value`` arguments are Isaac Lab's overrides."""
-    result = argparse.ArgumentParser(
-        prog="evaluate.py",
-        description="Evaluate a checkpoint with deterministic actions, in the task as it is trained.",
+    result = command_parser(
+        "evaluate",
+        "Evaluate a checkpoint with deterministic actions, in the task as it is trained.",
+        """
+        --task Isaac-Velocity-Flat-Unitree-A1-v0
+        --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint best --episodes 512 --seed 2
+        """,
     )
     add_policy_arguments(result)
     result.add_argument("--episodes", type=positive_int, default=256, help="Number of episodes; default 256.")
@@ -40,20 +46,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says, print the result and write it.
 
     Raises:
-        CliError: With one line that says what is wrong.
+        ConfigError: With one line that says what is wrong.
     """
     args = parser().parse_intermixed_args(argv)
-    key, device, checkpoint, overrides = check_policy_run(args, args.overrides)
+    from .checkpoints import check_policy_run
+
+    task, agent, device, checkpoint, overrides = check_policy_run(args, args.overrides)
     out: Path = args.out or Path(checkpoint).parent / "evaluation.json"
     num_envs = min(args.num_envs, args.episodes)
     result: dict[str, Any] = {
-        "task": args.task, "agent": args.agent, "checkpoint": checkpoint, "device": device, "seed": args.seed,
+        "task": task, "agent": agent.name, "checkpoint": checkpoint, "device": device, "seed": args.seed,
         "overrides": overrides, "num_envs": num_envs, "clip": args.clip,
     }  # fmt: skip
-    result |= run(args.task, key, checkpoint, args.episodes, num_envs, device, args.seed, overrides, clip=args.clip)
+    result |= run(
+        task, agent.entry_point, checkpoint, args.episodes, num_envs, device, args.seed, overrides, clip=args.clip
+    )
     print(
         f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f},"
-        f" length {result['length_mean']:.0f} steps, {100 * result['share_without_fall']:.1f} % without a fall"
+        f" length {result['length_mean']:.0f} steps, {100 * result['survival_rate']:.1f} % without a fall"
     )
     if "velocity_error" in result:
         print(
@@ -65,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise CliError(f"{out} could not be written: {error.strerror}") from None
+        raise ConfigError(f"{out} could not be written: {error.strerror}") from None
     print(f"[INFO] {out}")
 
 
@@ -81,12 +91,14 @@ def run(
     adjust: Callable[[Any], None] | None = None,
     clip: str | None = None,
 ) -> dict[str, Any]:
-    """Build the task, load the checkpoint and evaluate it; see :func:`.simulation.running_task` for the arguments.
+    """Build the task, load the checkpoint and evaluate it.
+
+    The arguments are those of :func:`~isaaclab_offpolicy.runners.simulation.running_task`.
 
     What ``clip`` names, as :func:`~isaaclab_offpolicy.action_bounds.action_bounds` takes it, clips the actions.
 
     Raises:
-        CliError: If these bounds cannot be found, or do not fit the task.
+        ConfigError: If these bounds cannot be found, or do not fit the task.
     """
     import gymnasium as gym
     import torch
@@ -94,7 +106,9 @@ def run(
     from isaaclab_tasks.utils import load_cfg_from_registry
 
     from isaaclab_offpolicy.action_bounds import BoundsError, action_bounds
+    from isaaclab_offpolicy.agents.table import AGENTS
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
+    from isaaclab_offpolicy.runners.simulation import load_policy, running_task
 
     with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
         policy = load_policy(env, agent_cfg, checkpoint)
@@ -102,21 +116,17 @@ def run(
             commanded = policy
         else:
             percentiles: tuple[Any, ...] = ()
-            if AGENTS["sac"] in (gym.spec(task).kwargs or {}):
+            if AGENTS["sac-gpu"].entry_point in (gym.spec(task).kwargs or {}):
                 # whatever agent is evaluated: the percentiles are the task's
-                sac: Any = load_cfg_from_registry(task, AGENTS["sac"])
+                sac: Any = load_cfg_from_registry(task, AGENTS["sac-gpu"].entry_point)
                 percentiles = sac.algorithm.percentile_bounds, sac.algorithm.percentile_bounds_scale
             try:
                 bounds = action_bounds(env.unwrapped, clip, 1.0, *percentiles)
             except BoundsError as error:
-                raise CliError(str(error)) from None
+                raise ConfigError(str(error)) from None
             low, high = (torch.tensor(side, device=device) for side in (bounds.low, bounds.high))
 
             def commanded(obs: Any) -> torch.Tensor:
                 return policy(obs).clamp(low, high)
 
         return evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped)).summary()
-
-
-if __name__ == "__main__":
-    main()

@@ -8,15 +8,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from .arguments import add_policy_arguments, check_policy_run, is_sb3, option, positive_int, split_overrides
-from .simulation import collect_garbage_rarely
+from isaaclab_offpolicy.options import positive_int
+
+from .arguments import add_policy_arguments, command_parser
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser; what it does not know goes on to Isaac Lab's ``play``."""
-    result = argparse.ArgumentParser(
-        prog="play.py",
-        description="Play a trained policy and export it. Other arguments go on to Isaac Lab's play.",
+    result = command_parser(
+        "play",
+        "Play a trained policy and export it. Other arguments go on to Isaac Lab's play.",
+        """
+        --task Isaac-Velocity-Flat-Unitree-A1-v0 --video --video_length 400
+        --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint best --viz newton_gl
+        """,
     )
     add_policy_arguments(result)
     result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
@@ -29,14 +34,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Play as the command line says.
 
     Raises:
-        CliError: With one line that says what is wrong.
+        ConfigError: With one line that says what is wrong.
     """
     args, rest = parser().parse_known_args(argv)
+    from isaaclab_offpolicy.agents.overrides import option, split_overrides
+    from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
+
+    from .checkpoints import check_policy_run
+
     collect_garbage_rarely()
     flags, overrides = split_overrides(rest)
     experiment = option(rest, "--experiment_name", "agent.experiment_name")
-    key, device, checkpoint, overrides = check_policy_run(args, overrides, experiment)
-    command = ["--task", args.task, "--agent", key, "--device", device, "--num_envs", str(args.num_envs)]
+    task, agent, device, checkpoint, overrides = check_policy_run(args, overrides, experiment)
+    command = ["--task", task, "--agent", agent.entry_point, "--device", device, "--num_envs", str(args.num_envs)]
     command += ["--checkpoint", checkpoint]
     # Isaac Lab records through Isaac Sim unless a viewer is named
     viewer = args.viz or ("newton_gl" if args.video else None)
@@ -44,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         command += ["--viz", viewer]
     if args.video:
         command.append("--video")
-    if is_sb3(key):
-        from isaaclab_offpolicy.sbx import playback
+    if agent.is_sb3:
+        from isaaclab_offpolicy.runners.sbx import playback
 
         playback.run([*command, *flags, *overrides])
         return
@@ -63,13 +73,9 @@ def run(command: Sequence[str]) -> None:
     from isaaclab_rl.entrypoints.backends import play_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
 
-    from .runner import create_runner
+    from .differences import create_runner
 
     print(f"[INFO] isaaclab play --rl_library rsl_rl {' '.join(command)}")
     with preserve_attribute(play_rsl_rl, "create_rsl_rl_runner"):
         play_rsl_rl.create_rsl_rl_runner = create_runner  # type: ignore[assignment]
         play_rsl_rl.run(list(command))
-
-
-if __name__ == "__main__":
-    main()

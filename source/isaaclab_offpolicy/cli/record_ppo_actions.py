@@ -10,43 +10,38 @@ import datetime
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import torch
+from isaaclab_offpolicy.errors import ConfigError
+from isaaclab_offpolicy.options import positive_int
 
-from isaaclab_offpolicy.action_bounds import (
-    JOINT_LIMITS,
-    ActionBounds,
-    BoundsError,
-    action_bounds,
-    action_joint_names,
-    action_scale_and_offset,
-    robot_mirror,
-)
-from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
-from isaaclab_offpolicy.engine.defaults import engine_name
+from .arguments import add_policy_arguments, command_parser
 
-from .arguments import CliError, add_policy_arguments, check_policy_run, positive_int
-from .runner import package_versions
-from .simulation import load_policy, running_task
+if TYPE_CHECKING:
+    import numpy as np
+
+    from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser; ``key=value`` arguments are Isaac Lab's overrides."""
-    result = argparse.ArgumentParser(
-        prog="record_ppo_actions.py",
-        description="Play a trained policy as it was trained, record what it commands, and write the percentiles as a"
+    result = command_parser(
+        "record",
+        "Play a trained policy as it was trained, record what it commands, and write the percentiles as a"
         " bounds file, with a picture beside it.",
+        """
+        --task Isaac-Velocity-Flat-Unitree-A1-v0 --symmetric
+        --task Isaac-Velocity-Rough-Anymal-C-v0 --warm_up 2000 --out anymal.yaml
+        """,
     )
     add_policy_arguments(result, agent="ppo")
     result.add_argument(
         "--percentiles", nargs=2, type=float, default=[2.5, 97.5], metavar=("LOW", "HIGH"), help="Default 2.5 97.5."
     )
-    result.add_argument("--steps", type=positive_int, default=1000, help="Vector steps; default 1000, one episode.")
+    result.add_argument("--steps", type=positive_int, default=1000, help="Env steps; default 1000, one episode.")
     result.add_argument(
         "--warm_up", type=positive_int, default=0, metavar="N",
-        help="Vector steps before those, in which the curriculum of rough terrain settles.",
+        help="Env steps before those, in which the curriculum of rough terrain settles.",
     )  # fmt: skip
     result.add_argument("--num_envs", type=positive_int, default=64, help="Number of environments; default 64.")
     result.add_argument("--actions", choices=["sampled", "mean"], default="sampled", help="Default sampled.")
@@ -64,43 +59,50 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Record as the command line says.
 
     Raises:
-        CliError: With one line that says what is wrong.
+        ConfigError: With one line that says what is wrong.
     """
     args = parser().parse_intermixed_args(argv)
+    from isaaclab_offpolicy.action_bounds import BoundsError
+    from isaaclab_offpolicy.training.provenance import package_versions
+
+    from .checkpoints import check_policy_run
+
+    # PPO, where nobody says otherwise and the newest run is another agent's
+    args.agent = args.agent or ("ppo" if args.checkpoint in ("latest", "best") else None)
     low, high = args.percentiles
     if not 0.0 <= low < high <= 100.0:
-        raise CliError(f"--percentiles are two numbers from 0 to 100, the lower first, not {low:g} {high:g}")
-    key, device, checkpoint, overrides = check_policy_run(args, args.overrides)
+        raise ConfigError(f"--percentiles are two numbers from 0 to 100, the lower first, not {low:g} {high:g}")
+    task_name, agent, device, checkpoint, overrides = check_policy_run(args, args.overrides, default="ppo")
     out: Path = args.out or Path(checkpoint).parent / "action_bounds.yaml"
     picture = out.with_suffix(".png")
     if picture == out:
-        raise CliError(f"--out {out} is where the picture goes; the bounds file is one of YAML")
+        raise ConfigError(f"--out {out} is where the picture goes; the bounds file is one of YAML")
     # not after hours of recording
     for file in (out, args.raw or out):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CliError(f"{file} could not be written: {error.strerror}") from None
+            raise ConfigError(f"{file} could not be written: {error.strerror}") from None
     try:
-        recorder, task, limits = record(args, key, checkpoint, device, overrides)
+        recorder, task, limits = record(args, agent.entry_point, checkpoint, device, overrides)
         info = {
-            "task": args.task,
-            "agent": args.agent,
+            "task": task_name,
+            "agent": agent.name,
             "actions": args.actions,
             "engine": task.engine,
             "checkpoint_sha256": hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest(),
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {name: version for name, version in package_versions().items() if version},
         }
-        source = f"{low:g} and {high:g} percentiles of the {args.actions} actions of '{args.agent}' on {args.task}"
+        source = f"{low:g} and {high:g} percentiles of the {args.actions} actions of '{agent.name}' on {task_name}"
         bounds = recorder.bounds((low, high), source, info, task.action_scale, task.default_pose)
     except BoundsError as error:
-        raise CliError(str(error)) from None
+        raise ConfigError(str(error)) from None
     try:
         bounds.to_yaml(out)
-        recorder.plot(picture, bounds, limits, f"{args.task}, {args.actions} actions")
+        recorder.plot(picture, bounds, limits, f"{task_name}, {args.actions} actions")
     except OSError as error:
-        raise CliError(f"{error.filename or out} could not be written: {error.strerror}") from None
+        raise ConfigError(f"{error.filename or out} could not be written: {error.strerror}") from None
     for name, smallest, largest in zip(bounds.joint_names, bounds.low, bounds.high, strict=True):
         print(f"  {name:<20}[{smallest:7.3f}, {largest:7.3f}]")
     print(f"[INFO] {bounds.info['samples']} actions; {out}, {picture.name}")
@@ -124,9 +126,16 @@ def record(
 
     Raises:
         BoundsError: If the actions are no joint positions, an action is not finite, or left and right are not known.
-        CliError: If the raw actions could not be written.
+        ConfigError: If the raw actions could not be written.
     """
+    import numpy as np
+    import torch
     from tqdm import trange
+
+    from isaaclab_offpolicy.action_bounds import action_joint_names, action_scale_and_offset, robot_mirror
+    from isaaclab_offpolicy.action_bounds.recording import ActionRecorder
+    from isaaclab_offpolicy.engine.defaults import engine_name
+    from isaaclab_offpolicy.runners.simulation import load_policy, running_task
 
     with running_task(args.task, key, args.num_envs, device, args.seed, overrides) as (env, agent_cfg):
         names = action_joint_names(env)
@@ -148,18 +157,16 @@ def record(
             try:
                 np.savez(args.raw, actions=np.concatenate(raw), joint_names=np.array(names))
             except OSError as error:
-                raise CliError(f"{args.raw} could not be written: {error.strerror}") from None
+                raise ConfigError(f"{args.raw} could not be written: {error.strerror}") from None
         return recorder, task, limits
 
 
 def _limits(env: Any) -> dict[str, tuple[float, float]]:
-    """Position limits of the joints [policy units]; none if a joint has none."""
+    """Position limits of the joints [raw action units]; none if a joint has none."""
+    from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, BoundsError, action_bounds
+
     try:
-        bounds: ActionBounds = action_bounds(env, JOINT_LIMITS)
+        bounds = action_bounds(env, JOINT_LIMITS)
     except BoundsError:
         return {}
     return dict(zip(bounds.joint_names, zip(bounds.low, bounds.high, strict=True), strict=True))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,6 @@
 
 """Choice of device and physics engine, and the work-arounds for faults of the engines."""
 
-from .defaults import configure_physics, default_device, default_engine
+from .defaults import check_device, configure_physics, default_device, default_engine
 
-__all__ = ["configure_physics", "default_device", "default_engine"]
+__all__ = ["check_device", "configure_physics", "default_device", "default_engine"]

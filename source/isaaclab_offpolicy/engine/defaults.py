@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
+
+from isaaclab_offpolicy.errors import ConfigError
 
 
 @cache
@@ -45,3 +48,23 @@ def configure_physics(physics: Any) -> None:
     """
     physics.ovphysx.class_type = "isaaclab_offpolicy.engine.ovphysx_cpu:OvPhysxManager"
     physics.default = getattr(physics, default_engine(default_device()))
+
+
+def check_device(device: str | None) -> str:
+    """Return the device, or the machine's own when none is given.
+
+    Raises:
+        ConfigError: If it is not there.
+    """
+    from torch.cuda import device_count
+
+    if device is None:
+        return default_device()
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise ConfigError(f"unknown device '{device}'; it is cpu, cuda or cuda:N")
+    if device != "cpu" and default_device() == "cpu":
+        raise ConfigError(f"device '{device}' needs CUDA, and this machine has none; leave --device out, or say cpu")
+    index = int(device.partition(":")[2] or 0)
+    if device != "cpu" and index >= device_count():
+        raise ConfigError(f"device '{device}' is not there; this machine has {device_count()} CUDA device(s)")
+    return device

@@ -39,7 +39,7 @@ class Evaluation:
             "return_std": self.returns.std(correction=0).item(),
             "return_quartiles": quartiles.tolist(),
             "length_mean": self.lengths.mean().item(),
-            "share_without_fall": self.timeouts.mean().item(),
+            "survival_rate": self.timeouts.mean().item(),
             **{name: values.mean().item() for name, values in self.measured.items()},
         }
 

@@ -12,6 +12,8 @@ from typing import IO, Any
 
 import torch
 
+from isaaclab_offpolicy.errors import ConfigError
+
 
 def load_tensors(file: str | Path | IO[bytes], device: str = "cpu", mmap: bool = False) -> Any:
     """Read tensors and plain values; a file that names anything else is refused.
@@ -42,3 +44,15 @@ def _reason(error: Exception) -> str:
     text = text.rpartition("WeightsUnpickler error:")[2]
     lines = [line.strip() for line in text.splitlines() if line.strip() and "weights_only" not in line]
     return lines[0] if lines else f"{type(error).__name__} while reading"
+
+
+def read_checkpoint_tensors(path: str, device: str = "cpu", mmap: bool = False) -> Any:
+    """As :func:`load_tensors`, with an error for the user.
+
+    Raises:
+        ConfigError: If the file cannot be read, or would call something.
+    """
+    try:
+        return load_tensors(path, device, mmap)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not a checkpoint: {error}") from None

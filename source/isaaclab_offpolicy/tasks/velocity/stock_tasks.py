@@ -13,6 +13,9 @@ import gymnasium as gym
 
 from isaaclab_tasks.utils import load_cfg_from_registry
 
+from isaaclab_offpolicy.agents import presets
+from isaaclab_offpolicy.agents.robots import ISAACLAB_ROBOTS, ROBOTS
+
 if TYPE_CHECKING:  # rsl_rl takes seconds to import, and who only lists tasks needs none of it
     from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
 
@@ -20,18 +23,6 @@ AGENT = "rsl_rl_sac_cfg_entry_point"
 
 PACKAGE = r"isaaclab_tasks\.(core|contrib)\.velocity\.config\.(?P<robot>\w+)\."
 """Where Isaac Lab keeps the configurations of its velocity tasks."""
-
-BOUNDS = {"a1": "unitree_a1", "go1": "unitree_a1", "go2": "unitree_a1", "anymal_b": "anymal", "anymal_c": "anymal"}
-"""Bounds files by the robot's package in Isaac Lab; other robots' actions are bounded by their joint limits."""
-
-MEASURED_ON_FLAT = {
-    "a1": "unitree_a1_flat",
-    "go1": "unitree_go1_flat",
-    "go2": "unitree_go2_flat",
-    "anymal_b": "anymal_b_flat",
-    "anymal_c": "anymal_c_flat",
-}
-"""Those of tasks on flat ground where there are others."""
 
 
 def add_sac_to_isaaclab_tasks() -> list[str]:
@@ -53,23 +44,13 @@ def _agent_of(task: str, robot: str) -> Callable[[], SacRunnerCfg]:
     """What makes the agent's configuration, when it is asked for."""
 
     def sac_cfg() -> SacRunnerCfg:
-        from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
-
-        from .rsl_rl_sac_cfg import ANYDRIVE_BOX, FlatSACRunnerCfg, RoughSACRunnerCfg
-
         env_cfg: Any = load_cfg_from_registry(task, "env_cfg_entry_point")
         ppo_cfg: Any = load_cfg_from_registry(task, "rsl_rl_cfg_entry_point")
-        rough = env_cfg.scene.terrain.terrain_type == "generator"
-        cfg = RoughSACRunnerCfg() if rough else FlatSACRunnerCfg()
+        spec = ROBOTS.get(ISAACLAB_ROBOTS.get(robot, ""))
+        cfg = presets.sac(spec, rough=env_cfg.scene.terrain.terrain_type == "generator")
         cfg.experiment_name = ppo_cfg.experiment_name
         if isinstance(ppo_cfg.obs_groups, dict):
             cfg.obs_groups = dict(ppo_cfg.obs_groups)
-        bounds = BOUNDS.get(robot)
-        cfg.algorithm.percentile_bounds = bounds if rough else MEASURED_ON_FLAT.get(robot, bounds)
-        if bounds is None:
-            cfg.algorithm.action_bounds = JOINT_LIMITS
-        elif bounds == "anymal" and not rough:
-            cfg.algorithm.action_bounds = f"{ANYDRIVE_BOX:g}rad"
         return cfg
 
     return sac_cfg

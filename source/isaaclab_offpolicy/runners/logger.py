@@ -1,0 +1,155 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""rsl_rl's logger with a table of the progress, a time limit and an end on a signal."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rsl_rl.utils.logger import Logger
+
+from isaaclab_offpolicy.training.progress import ProgressTable
+from isaaclab_offpolicy.training.signals import Interruption
+
+
+class TimeLimitReached(Exception):  # noqa: N818 - an event, not an error
+    """The training's time is over."""
+
+
+class ProgressLogger(Logger):
+    """rsl_rl's logger, which also writes ``progress.csv``, keeps the time limit and ends an interrupted training.
+
+    Args:
+        log_dir: The run's folder; without one nothing is logged.
+        cfg: rsl_rl's configuration.
+        env_cfg: The environment's.
+        num_envs: Number of environments of this process.
+        is_distributed: Whether several processes learn together.
+        gpu_world_size: Their number.
+        gpu_global_rank: Which of them this is.
+        device: Device of the learner.
+    """
+
+    deadline: float | None = None
+    """Time of :func:`time.perf_counter` at which the training ends."""
+
+    start: float = 0.0
+    """Time at which it began."""
+
+    def __init__(
+        self,
+        log_dir: str | None,
+        cfg: dict,
+        env_cfg: Any,
+        num_envs: int,
+        is_distributed: bool,
+        gpu_world_size: int,
+        gpu_global_rank: int,
+        device: str,
+    ) -> None:
+        super().__init__(log_dir, cfg, env_cfg, num_envs, is_distributed, gpu_world_size, gpu_global_rank, device)
+        self.is_distributed = is_distributed
+        self.interruption = Interruption()
+        self._table: ProgressTable | None = None
+        self._ended: list[torch.Tensor] = []
+
+    def process_env_step(
+        self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict, intrinsic_rewards: torch.Tensor | None = None
+    ) -> None:
+        """Add an env step's rewards and the episodes that it ended, which stay on the device until they are read.
+
+        Args:
+            rewards: Rewards, shape [N].
+            dones: Whether the episode ended, shape [N].
+            extras: Isaac Lab's extras.
+            intrinsic_rewards: Of random network distillation, shape [N].
+
+        Raises:
+            KeyboardInterrupt: If a signal came, and this process learns alone.
+        """
+        if self.interruption.requested and not self.is_distributed:
+            raise KeyboardInterrupt
+        if self.writer is None or intrinsic_rewards is not None:
+            super().process_env_step(rewards, dones, extras, intrinsic_rewards)
+            return
+        log = extras.get("episode", extras.get("log"))
+        if log is not None:
+            self.ep_extras.append(log)
+        self.cur_reward_sum += rewards
+        self.cur_episode_length += 1
+        ended = dones > 0
+        self._ended.append(torch.stack((ended.float(), self.cur_reward_sum, self.cur_episode_length.float())))
+        self.cur_reward_sum.masked_fill_(ended, 0.0)
+        self.cur_episode_length.masked_fill_(ended, 0.0)
+
+    def read_episodes(self) -> None:
+        """Read returns and lengths of the episodes that have ended: one look at the device for all steps since then."""
+        if self._ended:
+            ended, returns, lengths = torch.stack(self._ended, dim=1).cpu()
+            self.rewbuffer.extend(returns[ended > 0].tolist())
+            self.lenbuffer.extend(lengths[ended > 0].tolist())
+            self._ended.clear()
+
+    def log(
+        self,
+        it: int,
+        start_it: int,
+        total_it: int,
+        collect_time: float,
+        learn_time: float,
+        loss_dict: dict,
+        **kwargs: Any,
+    ) -> None:  # type: ignore[override]
+        """Log one iteration.
+
+        Raises:
+            TimeLimitReached: After logging, when the time is over.
+            KeyboardInterrupt: After logging, if a signal came to any process.
+        """
+        self.read_episodes()
+        super().log(it, start_it, total_it, collect_time, learn_time, loss_dict, **kwargs)
+        now = time.perf_counter()
+        if self.writer is not None:
+            row = {
+                "iteration": it,
+                "env_steps": self.tot_timesteps,
+                "wall_time_s": round(now - self.start, 3),
+                "collection_time_s": round(collect_time, 4),
+                "learning_time_s": round(learn_time, 4),
+                "mean_return": round(statistics.mean(self.rewbuffer), 5) if self.rewbuffer else "",
+                "mean_episode_length": round(statistics.mean(self.lenbuffer), 2) if self.lenbuffer else "",
+                **{key: f"{value:.6g}" for key, value in loss_dict.items()},
+            }
+            if self._table is None:
+                self._table = ProgressTable(Path(str(self.log_dir)) / "progress.csv")
+            self._table.append(row)
+        if self.anywhere(self.interruption.requested):
+            raise KeyboardInterrupt
+        if self.time_is_over(now):
+            raise TimeLimitReached
+
+    def anywhere(self, flag: bool) -> bool:
+        """Whether a flag is set in any process: one that stopped alone would leave the others waiting for it."""
+        if not self.is_distributed:
+            return flag
+        anywhere = torch.tensor(float(flag), device=self.device)
+        torch.distributed.all_reduce(anywhere, torch.distributed.ReduceOp.MAX)
+        return bool(anywhere)
+
+    def time_is_over(self, now: float) -> bool:
+        """Whether the deadline has passed at ``now`` [s of :func:`time.perf_counter`].
+
+        Where several processes learn together the first one's clock counts for all: one that stopped alone would leave
+        the others waiting for its gradients.
+        """
+        over = self.deadline is not None and now >= self.deadline
+        if not self.is_distributed:
+            return over
+        flag = torch.tensor(float(over), device=self.device)
+        torch.distributed.broadcast(flag, src=0)
+        return bool(flag)

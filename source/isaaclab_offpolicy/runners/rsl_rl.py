@@ -1,0 +1,237 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""rsl_rl's runner with what a long training needs: a time limit, checkpoints that survive, a log of its progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rsl_rl.runners import OnPolicyRunner
+from rsl_rl.utils import check_nan
+
+from isaaclab_offpolicy.action_bounds import BoundsError
+from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
+from isaaclab_offpolicy.errors import ConfigError, TrainingError
+from isaaclab_offpolicy.training.atomic import write_atomically
+from isaaclab_offpolicy.training.provenance import write_provenance
+from isaaclab_offpolicy.training.runs import (
+    CHECKPOINTS_OF,
+    MIN_EPISODES,
+    find_replay,
+    remove_older_replays,
+    replay_path,
+)
+from isaaclab_offpolicy.training.safe_load import load_tensors, read_checkpoint_tensors
+
+from .logger import ProgressLogger, TimeLimitReached
+
+
+class Runner(OnPolicyRunner):
+    """rsl_rl's runner, made to lose nothing.
+
+    Checkpoints are written beside their final name and renamed, so that an earlier one survives whatever happens. A
+    time limit, Ctrl+C and a termination signal end the training with a checkpoint; so does a number that is not
+    finite, with what was wrong. The run's folder records bounds, versions and command.
+
+    Args:
+        env: The wrapped environment.
+        train_cfg: rsl_rl's configuration.
+        log_dir: The run's folder.
+        device: Device of the learner.
+        max_time: Wall-clock limit of the training [s].
+    """
+
+    def __init__(
+        self, env: Any, train_cfg: dict, log_dir: str | None = None, device: str = "cpu", max_time: float | None = None
+    ) -> None:
+        super().__init__(env, train_cfg, log_dir, device)
+        self.max_time = max_time
+        self.last_checkpoint: str | None = None
+        self._best_return = -float("inf")
+        self.logger = ProgressLogger(
+            log_dir=log_dir,
+            cfg=self.cfg,
+            env_cfg=self.env.cfg,
+            num_envs=self.env.num_envs,
+            is_distributed=self.is_distributed,
+            gpu_world_size=self.gpu_world_size,
+            gpu_global_rank=self.gpu_global_rank,
+            device=self.device,
+        )
+
+    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
+        """Train, as rsl_rl's runner does, until the iterations or the time are over.
+
+        Raises:
+            ConfigError: If there are no bounds.
+            TrainingError: If a number was not finite, or the last checkpoint could not be written.
+        """
+        error = getattr(self.alg, "bounds_error", None)
+        if error is not None:
+            raise ConfigError(f"action bounds: {error}")
+        if self.logger.log_dir is not None:
+            # not before: a checkpoint that is resumed from brings its own bounds
+            write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))
+        self.logger.start = time.perf_counter()
+        self.logger.deadline = None if self.max_time is None else self.logger.start + self.max_time
+        self.logger.interruption.listen()
+        try:
+            super().learn(num_learning_iterations, init_at_random_ep_len)
+        except TimeLimitReached:
+            print(f"[INFO] {self.max_time:g} s are over after {self.logger.tot_timesteps} steps.")
+            self._save_last()
+        except KeyboardInterrupt:
+            print("[INFO] Interrupted; writing a checkpoint.")
+            self._save_last()
+        except ValueError as error:
+            if not isinstance(error, NonFiniteError) and not _is_of(error, check_nan):
+                raise
+            # where the weights are broken, too, the last checkpoint on disk is from before
+            with contextlib.suppress(TrainingError, NonFiniteError):
+                self._save_last()
+            where = (
+                f"checkpoint from before it: {self.last_checkpoint}" if self.last_checkpoint else "no checkpoint yet"
+            )
+            raise TrainingError(f"training stopped: {error}; {where}") from None
+        finally:
+            self.logger.interruption.close()
+            self.logger.stop_logging_writer()
+            if hasattr(self.logger.writer, "flush"):
+                self.logger.writer.flush()  # type: ignore[union-attr]
+        if self.last_checkpoint is not None:
+            print(f"[INFO] Checkpoint: {self.last_checkpoint}")
+
+    def load(
+        self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
+    ) -> dict:
+        """Load a checkpoint; a training that keeps its replay buffer goes on with the one that lies beside it.
+
+        Raises:
+            ConfigError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
+        """
+        infos = load_checkpoint(self._load, path, load_cfg, strict, map_location or self.device)
+        alg: Any = self.alg
+        if self.logger.log_dir is not None and (load_cfg or {"critic": True}).get("critic") and isinstance(alg, SAC):
+            self._load_replay(alg, path)
+        return infos
+
+    def _load(self, path: str, load_cfg: dict | None, strict: bool, map_location: str) -> dict:
+        """As rsl_rl's, which would run what a file says: here a checkpoint is tensors and plain values."""
+        saved = read_checkpoint_tensors(path, map_location)
+        if self.alg.load(saved, load_cfg, strict):
+            self.current_learning_iteration = saved["iter"]
+            self.logger.tot_timesteps = saved.get("env_steps", 0) or getattr(self.alg, "num_timesteps", 0)
+        return saved["infos"]
+
+    def _load_replay(self, sac: SAC, checkpoint: str) -> None:
+        """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
+        replay = find_replay(checkpoint)
+        if not sac.save_replay_buffer:
+            if replay is not None:
+                print(f"[INFO] {replay} is left alone; agent.algorithm.save_replay_buffer=true goes on with it")
+            return
+        if replay is None:
+            print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
+            return
+        try:
+            sac.load_replay_buffer(load_tensors(replay, mmap=True))
+        except Exception as error:  # a broken file raises nearly anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigError(f"{replay}: {reason}; move it away to go on without it") from None
+        print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
+
+    def save(self, path: str, infos: dict | None = None) -> None:
+        """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
+        saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
+        saved["env_steps"] = self.logger.tot_timesteps
+        if self._write_file(lambda: saved, path):
+            self.last_checkpoint = path
+            self.logger.save_model(path, self.current_learning_iteration)
+        self.logger.read_episodes()
+        returns = self.logger.rewbuffer
+        if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
+            best = os.path.join(os.path.dirname(path), CHECKPOINTS_OF["rsl_rl"].best)
+            if self._write_file(lambda: saved, best):
+                self._best_return = statistics.mean(returns)
+        # after what is small and matters most; without it, the one of an earlier checkpoint stays
+        alg: Any = self.alg
+        if isinstance(alg, SAC) and alg.save_replay_buffer and self.last_checkpoint == path:
+            self._save_replay(alg.storage, path)
+
+    def _save_replay(self, storage: ReplayBuffer, checkpoint: str) -> None:
+        """Write the replay buffer beside a checkpoint, and remove those of earlier ones."""
+        path = replay_path(checkpoint)
+        if path is None or not len(storage) or not self._write_file(storage.state_dict, str(path)):
+            return
+        remove_older_replays(path)
+
+    def _write_file(self, contents: Callable[[], dict], path: str) -> bool:
+        """Write a file; returns whether that went well, and reports where it did not."""
+        return write_atomically(lambda file: torch.save(contents(), file), path, self.last_checkpoint)
+
+    def _save_last(self) -> None:
+        """Write the checkpoint of an early end.
+
+        Raises:
+            TrainingError: If it cannot be written.
+        """
+        if self.logger.writer is None or self.logger.log_dir is None:
+            return
+        path = os.path.join(self.logger.log_dir, f"model_{self.current_learning_iteration}.pt")
+        self.save(path)
+        if self.last_checkpoint != path:
+            raise TrainingError(
+                f"the last checkpoint could not be written; the one before it is {self.last_checkpoint}"
+            )
+
+
+def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
+    """Call a runner's ``load``, and say in one line what is wrong with a checkpoint that does not fit.
+
+    Raises:
+        ConfigError: If the file is not a checkpoint of the agent and task.
+    """
+    try:
+        return load(path, *args)
+    except BoundsError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except Exception as error:  # a broken file raises nearly anything
+        reason = str(error).splitlines()[-1].strip() if str(error) else type(error).__name__
+        raise ConfigError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
+
+
+def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None) -> Runner:
+    """Stands in for Isaac Lab's function of the same purpose.
+
+    Args:
+        env: The wrapped environment.
+        agent_cfg: The agent's resolved configuration.
+        log_dir: The run's folder; None for playback.
+        max_time: Wall-clock limit of the training [s].
+
+    Raises:
+        ConfigError: If the configuration cannot be used.
+    """
+    from isaaclab.utils import to_dict
+
+    try:
+        return Runner(env, to_dict(agent_cfg), log_dir=log_dir, device=agent_cfg.device, max_time=max_time)
+    except BoundsError as error:
+        raise ConfigError(f"action bounds: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the agent's configuration: {error}") from None
+
+
+def _is_of(error: Exception, function: Callable[..., Any]) -> bool:
+    """Whether a function has raised an error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_code is function.__code__

@@ -1,0 +1,413 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Training with SBX and Stable-Baselines3."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from isaaclab_offpolicy.action_bounds import BoundsError
+from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
+from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
+from isaaclab_offpolicy.errors import ConfigError, TrainingError
+from isaaclab_offpolicy.training.atomic import write_atomically
+from isaaclab_offpolicy.training.progress import ProgressTable
+from isaaclab_offpolicy.training.provenance import write_provenance
+from isaaclab_offpolicy.training.runs import (
+    CHECKPOINTS_OF,
+    MIN_EPISODES,
+    find_replay,
+    remove_older_replays,
+    replay_path,
+)
+from isaaclab_offpolicy.training.signals import Interruption
+
+from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
+from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from .collection import StepReplayBuffer, base_env
+from .environment import make_vec_env
+from .models import build, constructor_options
+from .vec_env import NormalizedVecEnv
+
+COUNT_EVERY = 16
+"""Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
+
+
+class TrainingCallback(BaseCallback):
+    """What a long training needs: a time limit, checkpoints that survive, a log of its progress.
+
+    Args:
+        cfg: The agent's configuration.
+        run_dir: The run's folder.
+        max_time: Wall-clock limit [s].
+    """
+
+    def __init__(self, cfg: Sb3AgentCfg, run_dir: Path, max_time: float | None) -> None:
+        super().__init__()
+        self.cfg, self.run_dir, self.max_time = cfg, run_dir, max_time
+        self.last_checkpoint: Path | None = None
+        self._best = -float("inf")
+        self._table = ProgressTable(run_dir / "progress.csv")
+        self._interruption = Interruption()
+        self._saturation: SaturationMonitor | None = None
+        self._acted = 0
+
+    def _on_training_start(self) -> None:
+        now, steps = time.perf_counter(), self.num_timesteps
+        self._start = self._last_time = now
+        self._last_log = self._last_save = self._last_eval = self._last_steps = steps
+        self._interruption.listen()
+
+    def _is_over(self) -> bool:
+        return self._interruption.requested or (
+            self.max_time is not None and time.perf_counter() - self._start >= self.max_time
+        )
+
+    def _on_step(self) -> bool:
+        steps, now = self.num_timesteps, time.perf_counter()
+        rewards = self.locals["rewards"]
+        if not np.isfinite(rewards).all() or not np.isfinite(self.locals["new_obs"]).all():
+            raise TrainingError(
+                f"training stopped: an observation or reward is not finite after {steps} transitions;"
+                f" checkpoint from before it: {self.last_checkpoint or 'none yet'}"
+            )
+        self._count_saturated()
+        over = self.max_time is not None and now - self._start >= self.max_time
+        if over or self._interruption.requested or steps - self._last_log >= self.cfg.log_interval:
+            self._log(steps, now)
+            self._last_log = steps
+        if steps - self._last_save >= self.cfg.save_interval:
+            self.save()
+            self._last_save = steps
+        if over:
+            print(f"[INFO] {self.max_time:g} s are over after {steps} steps.")
+        elif self._interruption.requested:
+            print("[INFO] Interrupted; writing a checkpoint.")
+        return not (over or self._interruption.requested)
+
+    def _count_saturated(self) -> None:
+        """Count the policy's actions that are at a bound; PPO's are clipped to it."""
+        if self.locals.get("uniform"):
+            return
+        space: Any = self.model.action_space
+        if self._saturation is None:
+            self._saturation = SaturationMonitor(space.shape[0])
+        if self._acted % COUNT_EVERY == 0:
+            actions = self.locals.get("clipped_actions", self.locals["actions"])
+            unit = 2.0 * (actions - space.low) / (space.high - space.low) - 1.0
+            self._saturation.add(torch.from_numpy(unit), COUNT_EVERY)
+        self._acted += 1
+
+    def _on_rollout_start(self) -> None:
+        if self.cfg.eval_interval and self.num_timesteps - self._last_eval >= self.cfg.eval_interval:
+            self._last_eval = self.num_timesteps
+            value = evaluate_deterministic(self.model, self.cfg.eval_episodes, self._is_over)
+            if value is not None:
+                self._keep_if_best(value, "evaluation")
+
+    def _on_training_end(self) -> None:
+        self.save()
+
+    def close(self) -> None:
+        """Give the signals back, once everything is written."""
+        self._interruption.close()
+
+    def save(self) -> None:
+        """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
+        path = self.run_dir / f"model_{self.num_timesteps}.zip"
+        if self._write(path):
+            self.last_checkpoint = path
+            # after what is small and matters most; without it, the one of an earlier checkpoint stays
+            if isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer and save_replay(self.model, path):
+                remove_older_replays(cast(Path, replay_path(path)))
+        episodes = self.model.ep_info_buffer
+        if not self.cfg.eval_interval and episodes is not None and len(episodes) >= MIN_EPISODES:
+            self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
+
+    def _keep_if_best(self, value: float, where: str) -> None:
+        if value > self._best and self._write(self.run_dir / CHECKPOINTS_OF["sbx"].best):
+            self._best = value
+            print(f"[INFO] best so far, in {where}: {value:.2f} after {self.num_timesteps} transitions")
+
+    def _write(self, path: Path) -> bool:
+        try:
+            save_checkpoint(self.model, self.cfg, path)
+        except OSError as error:
+            print(
+                f"[WARNING] checkpoint {path} could not be written: {error.strerror}; the last one is"
+                f" {self.last_checkpoint}",
+                file=sys.stderr,
+            )
+            return False
+        return True
+
+    def _log(self, steps: int, now: float) -> None:
+        episodes = self.model.ep_info_buffer or []
+        saturation, warnings = {}, []
+        if self._saturation is not None:
+            saturation, warnings = self._saturation.pop(base_env(self.training_env).bounds)
+            self._acted = 0  # so that each row has some
+        for line in warnings:
+            print(f"[WARNING] {line}", file=sys.stderr)
+        recorded = {key: value for key, value in self.logger.name_to_value.items() if key.startswith("train/")}
+        rate = (steps - self._last_steps) / max(now - self._last_time, 1e-9)
+        self._last_steps, self._last_time = steps, now
+        row = {
+            "env_steps": steps,
+            "wall_time_s": round(now - self._start, 3),
+            "mean_return": round(statistics.mean(e["r"] for e in episodes), 5) if episodes else "",
+            "mean_episode_length": round(statistics.mean(e["l"] for e in episodes), 2) if episodes else "",
+            "env_steps_per_second": round(rate, 1),
+            **{key.removeprefix("train/"): f"{float(value):.6g}" for key, value in recorded.items()},
+            **{key: f"{value:.6g}" for key, value in saturation.items()},
+        }
+        if episodes:
+            self.logger.record("rollout/ep_rew_mean", row["mean_return"])
+            self.logger.record("rollout/ep_len_mean", row["mean_episode_length"])
+        self.logger.record("time/env_steps_per_second", row["env_steps_per_second"])
+        for key, value in saturation.items():
+            self.logger.record(f"rollout/{key}", value)
+        for key, value in base_env(self.training_env).log.items():
+            self.logger.record(key, float(value))
+        self.logger.dump(step=steps)
+        print("  ".join(f"{key} {value}" for key, value in row.items() if "/" not in key), flush=True)
+        self._table.append(row)
+
+
+@contextmanager
+def resting_curriculum(env: Any) -> Iterator[None]:
+    """Keep Isaac Lab's curriculum as it is while episodes are reset.
+
+    Args:
+        env: Isaac Lab's environment, unwrapped.
+    """
+    manager = getattr(env, "curriculum_manager", None)
+    if manager is None:
+        yield
+        return
+    manager.compute = lambda env_ids=None: None
+    try:
+        yield
+    finally:
+        del manager.compute  # the class's own
+
+
+def evaluate_deterministic(
+    model: BaseAlgorithm, episodes: int, stop: Callable[[], bool] = lambda: False
+) -> float | None:
+    """Mean return of deterministic actions in the training's own environments, whose episodes begin anew after it.
+
+    On rough terrain the curriculum rests meanwhile: the resets would move every robot to an easier level.
+
+    Args:
+        model: The agent.
+        episodes: Number of episodes; every environment contributes its first ones.
+        stop: Asked at every step; the evaluation ends without a result when it says so.
+    """
+    env: Any = model.get_env()
+    rounds = -(-episodes // env.num_envs)
+    normalizer = env if isinstance(env, NormalizedVecEnv) else None
+    if normalizer is not None:
+        normalizer.training = False
+    done = np.zeros(env.num_envs, dtype=np.int64)
+    returns: list[float] = []
+    this: Any = model
+    with resting_curriculum(base_env(env).unwrapped):
+        obs: Any = env.reset()
+        while (done < rounds).any() and not stop():
+            actions, _ = model.predict(obs, deterministic=True)
+            obs, _, dones, infos = env.step(actions)
+            returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
+            done += dones
+        if normalizer is not None:
+            normalizer.training = True
+        this._last_obs = env.reset()
+    this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
+    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+    if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
+        this.replay_buffer.cut()
+    return statistics.mean(returns) if (done >= rounds).all() else None
+
+
+def run(command: Sequence[str], max_time: float | None = None) -> None:
+    """Train as Isaac Lab's ``train`` does for its libraries.
+
+    Args:
+        command: Isaac Lab's arguments, such as ``--task``, ``--agent``, ``--num_envs``, ``--device``, ``--checkpoint``
+            and overrides.
+        max_time: Wall-clock limit of the training [s].
+
+    Raises:
+        ConfigError: With one line that says what is wrong.
+    """
+    from isaaclab.app import add_launcher_args, launch_simulation
+    from isaaclab_rl.entrypoints.common import (
+        add_common_train_args,
+        apply_env_overrides,
+        apply_video_recording,
+        close_env,
+        create_isaaclab_env,
+        dump_train_configs,
+        enable_cameras_for_video,
+        pre_launch_video_config,
+        resolve_seed,
+        write_run_manifest,
+    )
+    from isaaclab_tasks.utils import resolve_task_config, setup_preset_cli
+
+    parser = argparse.ArgumentParser(prog="isaaclab-offpolicy train")
+    add_common_train_args(parser, agent_default=None, agent_help="Agent.", include_distributed=False)
+    parser.add_argument("--checkpoint", help="Checkpoint to go on from.")
+    parser.add_argument("--run_name", default="", help="Appended to the name of the run's folder.")
+    parser.add_argument("--experiment_name", help="Folder of the runs, below logs/sbx.")
+    parser.add_argument("--run_timestamp", help="Time in the name of the run's folder.")
+    add_launcher_args(parser)
+    args, overrides = setup_preset_cli(parser, list(command))
+    enable_cameras_for_video(args)
+    configs: tuple[Any, Any] = resolve_task_config(args.task, args.agent, overrides=overrides)  # type: ignore[assignment]
+    env_cfg, cfg = configs
+    cfg.experiment_name = args.experiment_name or cfg.experiment_name
+    try:
+        # before the simulation takes its time to start
+        constructor_options(cfg, args.num_envs or env_cfg.scene.num_envs, "cpu")
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"the configuration of the agent: {error}") from None
+    pre_launch_video_config(env_cfg, args)
+    with launch_simulation(env_cfg, args):
+        apply_env_overrides(args, env_cfg)
+        seed = resolve_seed(args.seed)
+        cfg.seed = cfg.seed if seed is None else seed
+        env_cfg.seed = cfg.seed
+        stamp = args.run_timestamp or datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        run_name = f"{stamp}_{args.run_name}" if args.run_name else stamp
+        run_dir = Path("logs", "sbx", cfg.experiment_name, run_name).absolute()
+        env_cfg.log_dir = str(run_dir)
+        write_run_manifest(str(run_dir), library="sbx", task=args.task, metadata={"agent": args.agent})
+        dump_train_configs(str(run_dir), env_cfg, cfg)
+        apply_video_recording(env_cfg, str(run_dir), args)
+        env = create_isaaclab_env(args.task, env_cfg, args, convert_marl_to_single_agent=False)
+        try:
+            train(cfg, env, run_dir, args.checkpoint, max_time, args.max_iterations)
+        finally:
+            close_env(env)
+
+
+def train(
+    cfg: Sb3AgentCfg,
+    env: Any,
+    run_dir: Path,
+    checkpoint: str | None = None,
+    max_time: float | None = None,
+    max_iterations: int | None = None,
+) -> BaseAlgorithm:
+    """Train an agent.
+
+    Args:
+        cfg: The agent's configuration.
+        env: Isaac Lab's environment.
+        run_dir: The run's folder.
+        checkpoint: Checkpoint to go on from.
+        max_time: Wall-clock limit [s].
+        max_iterations: Rounds of collection and learning, in place of ``total_timesteps``.
+
+    Returns:
+        The trained agent.
+
+    Raises:
+        ConfigError: With one line that says what is wrong.
+    """
+    device = str(env.unwrapped.device)
+    off_policy = cfg if isinstance(cfg, Sb3OffPolicyCfg) else None
+    try:
+        if checkpoint:
+            contents = read_checkpoint(cfg, checkpoint)
+            vec_env = make_vec_env(env, cfg, contents.bounds)
+            model = load_for_training(cfg, contents, vec_env, device, str(run_dir))
+            if off_policy is not None:
+                restore_replay(model, off_policy, Path(checkpoint))
+        else:
+            vec_env = make_vec_env(env, cfg)
+            model = build(cfg, vec_env, device, str(run_dir))
+    except BoundsError as error:
+        raise ConfigError(f"action bounds: {error}") from None
+    except (ValueError, TypeError, AssertionError) as error:
+        raise ConfigError(f"{checkpoint or 'the configuration of the agent'}: {error}") from None
+    total = cfg.total_timesteps - model.num_timesteps
+    if max_iterations is not None:
+        steps = off_policy.train_freq if off_policy is not None else cfg.n_steps  # type: ignore[attr-defined]
+        total = max_iterations * steps * vec_env.num_envs
+    if total <= 0:
+        raise ConfigError(
+            f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
+        )
+    write_provenance(run_dir, base_env(vec_env).bounds)
+    callback = TrainingCallback(cfg, run_dir, max_time)
+    try:
+        model.learn(
+            total,
+            callback=callback,
+            log_interval=None,  # type: ignore[arg-type]
+            reset_num_timesteps=checkpoint is None,
+            progress_bar=sys.stdout.isatty(),
+        )
+    except KeyboardInterrupt:
+        # the second one, amid a step or an update
+        print("[INFO] Interrupted; writing a checkpoint.")
+        callback.save()
+    finally:
+        callback.close()
+    if callback.last_checkpoint is None:
+        raise TrainingError("no checkpoint could be written")
+    print(f"[INFO] Checkpoint: {callback.last_checkpoint}")
+    return model
+
+
+def save_replay(model: Any, checkpoint: Path) -> bool:
+    """Write the replay buffer beside a checkpoint; returns whether that went well, and reports if not."""
+    buffer = cast(StepReplayBuffer, model.replay_buffer)
+    return write_atomically(
+        lambda file: np.savez(cast(Any, file), **cast(Any, buffer.state())),
+        cast(Path, replay_path(checkpoint)),
+        checkpoint,
+    )
+
+
+def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
+    """Go on with the replay buffer of a checkpoint, or fill a new one before learning.
+
+    A buffer goes on at its own size.
+
+    Raises:
+        ValueError: If there is a file, and it cannot be used.
+    """
+    path, num_envs = find_replay(checkpoint), model.get_env().num_envs
+    # the policy acts from the first step on
+    model.learning_starts = 0
+    if path is None:
+        refill = max(cfg.learning_starts, RESUME_ENV_STEPS * num_envs)
+        model.resume_learning_at = model.num_timesteps + refill
+        if any(checkpoint.parent.glob("replay_*.pkl")):
+            print("[INFO] replay_*.pkl are pickles, as version 0.1 wrote them; they are not read")
+        print(f"[INFO] no replay buffer beside {checkpoint.name}: {refill} transitions are collected before learning")
+        return
+    buffer: StepReplayBuffer = model.replay_buffer
+    try:
+        buffer.load_state(path)
+    except Exception as error:  # a broken file raises nearly anything
+        raise ValueError(f"replay buffer {path} cannot be read: {error}") from None
+    buffer.cut()
+    print(f"[INFO] replay buffer: {path}")

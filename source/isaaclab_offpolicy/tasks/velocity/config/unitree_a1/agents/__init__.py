@@ -1,2 +1,0 @@
-# Copyright (c) 2026, The isaaclab_offpolicy Developers.
-# SPDX-License-Identifier: BSD-3-Clause

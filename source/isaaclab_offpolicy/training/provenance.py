@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""What made a run: versions, machine, command, bounds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+PACKAGES = (
+    "isaaclab_offpolicy",
+    "isaaclab",
+    "rsl-rl-lib",
+    "torch",
+    "warp-lang",
+    "newton",
+    "mujoco-warp",
+    "ovphysx",
+    "isaacsim",
+    "sbx-rl",
+    "stable-baselines3",
+    "jax",
+    "flax",
+    "optax",
+    "tfp-nightly",
+)
+"""Packages whose versions a run records."""
+
+
+class Writable(Protocol):
+    """What can write itself as YAML, such as action bounds."""
+
+    def to_yaml(self, path: Path) -> None:
+        """Write the file."""
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of Python, the platform and the packages that matter; None for what is not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def cpu_name() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def machine() -> dict[str, Any]:
+    """What a measurement was made on."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "gpu": gpu}
+
+
+def write_provenance(run_dir: Path, bounds: Writable | None) -> None:
+    """Record what made a run: ``bounds.yaml``, ``versions.json`` and ``command.txt``."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if bounds is not None:
+        bounds.to_yaml(run_dir / "bounds.yaml")
+    import torch
+
+    versions: dict[str, Any] = package_versions()
+    versions["cpu_count"] = os.cpu_count()
+    versions["torch_threads"] = torch.get_num_threads()
+    versions["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    (run_dir / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
+    (run_dir / "command.txt").write_text(shlex.join(sys.orig_argv) + "\n", encoding="utf-8")
