@@ -126,7 +126,7 @@ def test_a_malformed_file_gives_one_clear_line(name: str, tmp_path: Path, capsys
     with pytest.raises(UserError) as error:
         main(["show", str(path)])
     text = str(error.value)
-    assert text.startswith(f"error: {path}: ") and message in text
+    assert text.startswith(f"{path}: ") and message in text
     assert "\n" not in text and len(text) < 400 + len(str(path))
     assert capsys.readouterr().out == ""
 

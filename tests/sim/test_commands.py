@@ -269,13 +269,15 @@ def test_the_summary_of_a_comparison_by_the_clock(tmp_path: Path) -> None:
 
 
 def test_benchmark_prints_a_row(tmp_path: Path) -> None:
-    output = succeed([*script("benchmark"), "--num_envs", "16", "--seconds", "1", "--device", "cpu"], tmp_path)
+    output = succeed(
+        [*script("benchmark"), "simulation", "--num_envs", "16", "--seconds", "1", "--device", "cpu"], tmp_path
+    )
     engine, num_envs, rate, *_ = output.splitlines()[-1].split()
     assert (engine, num_envs) == ("ovphysx", "16") and float(rate) > 0.0
 
 
 def test_benchmark_of_a_training(tmp_path: Path) -> None:
-    command = [*script("benchmark"), "--training", "--agents", "sac-cpu:agent.algorithm.overlap=true", "--seconds", "1"]
+    command = [*script("benchmark"), "training", "--agents", "sac-cpu:agent.algorithm.overlap=true", "--seconds", "1"]
     command += ["--num_envs", "8", "16", "--device", "cpu", "--out", "result.json", "--plot", "plot.png"]
     succeed([*command, "--override", "agent.algorithm.batch_size=64"], tmp_path)
     rows = json.loads((tmp_path / "result.json").read_text())["rows"]
@@ -283,7 +285,7 @@ def test_benchmark_of_a_training(tmp_path: Path) -> None:
     for row in rows:
         assert row["overrides"] == ["agent.algorithm.batch_size=64", "agent.algorithm.overlap=true"]
         rates = [row[name] for name in ("training_per_second", "simulation_per_second", "updates_per_second")]
-        assert min(rates) > 0.0 and row["kept"] == pytest.approx(rates[0] / rates[1])
+        assert min(rates) > 0.0 and row["throughput_ratio"] == pytest.approx(rates[0] / rates[1])
         phases = [row[name] for name in ("simulate", "act", "store", "learn")]
         # beside the simulation learning takes none of the loop's time, or what is waited for
         assert min(phases) >= 0.0 and row["simulate"] > 0.0 and sum(phases) <= 1.0

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from picture_clips import frame_at, main
 
+from isaaclab_offpolicy.errors import UserError
+
 
 def test_frames_of_clips_in_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # every frame a little brighter
