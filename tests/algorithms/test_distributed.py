@@ -81,6 +81,7 @@ def work(rank: int, train_cfg: dict[str, Any], step_cfg: dict[str, Any], folder:
         clock = ProgressLogger(None, {"algorithm": {}}, {}, 8, True, WORLD, rank, "cpu")
         clock.deadline = 0.0 if (first, second)[rank] else 10.0
         assert clock.time_is_over(5.0) == first, "the first rank's clock counts for both"
+        assert clock.anywhere((first, second)[rank]) and not clock.anywhere(False), "an interrupt is for both"
     train(rank, train_cfg, folder)
     one_step(rank, step_cfg, folder)
     torch.distributed.destroy_process_group()

@@ -182,6 +182,44 @@ def test_a_number_that_is_not_finite_stops_with_a_checkpoint_from_before(runner,
     assert all(value.isfinite().all() for value in saved["actor_state_dict"].values())
 
 
+def test_transitions_are_counted_on_after_a_resume(runner, tmp_path: Path) -> None:
+    runner().learn(3)
+    run = runner()
+    run.load(str(tmp_path / "run" / "model_2.pt"))
+    run.learn(1)
+    assert read_progress(tmp_path / "run")["env_steps"].tolist() == [4 * 10 * 32]
+
+
+def test_a_line_per_iteration(runner, capsys: pytest.CaptureFixture[str]) -> None:
+    runner(max_time=600.0).learn(3)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[train]")]
+    assert [line.split()[1] for line in lines] == ["0", "1", "2"]
+    assert "steps/s" in lines[0] and lines[-1].split("  ")[3] == "0:00 left", "fewer iterations than time"
+    run = runner()
+    run.logger.verbose = True
+    run.learn(1)
+    output = capsys.readouterr().out
+    assert "Learning iteration 0/1" in output and "[train]" not in output
+
+
+def test_a_number_that_rsl_rl_refuses_stops_ppo_as_well(tmp_path: Path) -> None:
+    from test_benchmark import ppo_cfg
+
+    class Breaks(LinearQuadraticEnv):
+        steps = 0
+
+        def step(self, actions):
+            obs, reward, dones, extras = super().step(actions)
+            self.steps += 1
+            return obs, reward * (float("nan") if self.steps == 30 else 1.0), dones, extras
+
+    env = Breaks(8)
+    env.cfg.compute_final_obs = True
+    run = Runner(env, ppo_cfg(), str(tmp_path / "run"), "cpu")
+    with pytest.raises(UserError, match=r"training stopped: The rewards.*NaN.*checkpoint from before it: .*model_0.pt"):
+        run.learn(5)
+
+
 def test_broken_weights_leave_the_last_good_checkpoint(runner, tmp_path: Path) -> None:
     run = runner()
     update = run.alg.update
@@ -246,6 +284,11 @@ def test_a_training_goes_on_with_its_replay_buffer(keeper, tmp_path: Path, capsy
         assert torch.equal(getattr(new, name)[:80], getattr(old, name)[:80])
     assert bool(new.done[79:81].all()) and not bool(new.is_start[80].any()) and bool(new.is_start[81].all())
     assert torch.equal(new.obs["policy"][80], old.obs["policy"][80]), "the last observation of what was cut off"
+
+    # also where the optimizers begin anew
+    third = keeper("third")
+    third.load(checkpoint, {"actor": True, "critic": True, "optimizer": False, "iteration": True})
+    assert len(third.alg.storage) == stored
 
     # playback has no use for it, and a training that does not keep its own leaves it alone
     capsys.readouterr()

@@ -20,6 +20,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
+from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 
 from . import checkpoint
 from .async_learner import AsyncLearner
@@ -34,7 +35,6 @@ from .metrics import Means
 from .normalization import update_statistics
 from .replay_buffer import ReplayBuffer
 from .rsl_rl_cfg import SacAlgorithmCfg, actor_learning_rate, check_options
-from .saturation import SaturationMonitor
 from .schedule import LearningRate
 from .temperature import EntropyCoef
 from .update import CRITIC_METRICS, Update

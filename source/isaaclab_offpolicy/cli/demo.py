@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser().parse_args(argv)
     from isaaclab_offpolicy.agents.registry import find_agent
     from isaaclab_offpolicy.evaluation.curves import plot_progress
+    from isaaclab_offpolicy.training.progress import MARK
 
+    from . import evaluate
     from .checkpoints import find_policy
     from .processes import run_logged
 
@@ -56,13 +58,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     print(f"[demo] training {args.task} with {agent} for {args.max_time / 60:g} minutes; log: {out / 'train.log'}")
-    run_logged("train", [*which, "--max_time", f"{args.max_time:g}s", "--seed", str(args.seed)], out / "train.log")
+    training = [*which, "--max_time", f"{args.max_time:g}s", "--seed", str(args.seed)]
+    run_logged("train", training, out / "train.log", show=MARK)
     checkpoint = Path(find_policy("latest", args.task, agent)[0])
 
     print(f"[demo] evaluating {checkpoint.name} on {args.episodes} episodes")
     results = out / "evaluation.json"
     evaluation = [*which, "--checkpoint", str(checkpoint), "--episodes", str(args.episodes), "--out", str(results)]
-    run_logged("evaluate", evaluation, out / "evaluate.log")
+    run_logged("evaluate", evaluation, out / "evaluate.log", show=evaluate.MARK)
     curve = out / "learning_curve.png"
     plot_progress({agent: [checkpoint.parent]}, curve, f"{args.task}, {agent}, seed {args.seed}")
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.options import positive_int
 
 from .arguments import add_policy_arguments, command_parser
+
+MARK = "[evaluate]"
+"""Begins the lines that tell its progress."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,6 +114,7 @@ def run(
     from isaaclab_offpolicy.agents.table import AGENTS
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
     from isaaclab_offpolicy.runners.simulation import load_policy, running_task
+    from isaaclab_offpolicy.training.progress import show_line
 
     with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
         policy = load_policy(env, agent_cfg, checkpoint)
@@ -129,4 +135,12 @@ def run(
             def commanded(obs: Any) -> torch.Tensor:
                 return policy(obs).clamp(low, high)
 
-        return evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped)).summary()
+        start = time.monotonic()
+
+        def report(ended: int) -> None:
+            show_line(f"{MARK} {min(ended, episodes)} of {episodes} episodes after {time.monotonic() - start:.0f} s")
+
+        result = evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped), report).summary()
+        if sys.stdout.isatty():
+            print()
+        return result

@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
 from isaaclab_offpolicy.errors import UserError
+from isaaclab_offpolicy.training.progress import show_line
 
 PATIENCE = 60.0
 """Time that a process has to end after a termination signal [s]."""
 
+SHOW_EVERY = 3.0
+"""Time between two lines that are shown [s]."""
+
 
 def run_logged(
-    command: str, arguments: Sequence[str], log: Path, cwd: Path | None = None, stop: Event | None = None
+    command: str,
+    arguments: Sequence[str],
+    log: Path,
+    cwd: Path | None = None,
+    stop: Event | None = None,
+    show: str | None = None,
 ) -> None:
     """Run one of the commands in a process of its own.
 
@@ -29,6 +39,7 @@ def run_logged(
         cwd: Folder to run it in.
         stop: Once it is set, the process gets a termination signal, and is killed if it does not end in
             :data:`PATIENCE`.
+        show: What lines begin with that are shown as they come, the last one every :data:`SHOW_EVERY`.
 
     Raises:
         UserError: If it fails, with the error it printed, or else its last line.
@@ -42,16 +53,26 @@ def run_logged(
             stdout=file,
             stderr=subprocess.STDOUT,
         )
+        stop, shown, following = stop or Event(), 0.0, log.open(errors="replace")
         try:
-            while stop is not None and process.poll() is None:
+            while process.poll() is None:
                 if stop.wait(0.5):
                     process.terminate()
                     break
-            code = process.wait(PATIENCE if stop is not None else None)
+                if show is not None and time.monotonic() - shown >= SHOW_EVERY:
+                    lines = [line for line in following.read().splitlines() if line.startswith(show)]
+                    if lines:
+                        show_line(lines[-1])
+                        shown = time.monotonic()
+            code = process.wait(PATIENCE)
         except BaseException:
             process.kill()
             process.wait()
             raise
+        finally:
+            following.close()
+            if shown and sys.stdout.isatty():
+                print()
     if code:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         # other packages may print after the error, or not, on the way out

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add_task_arguments(result)
     result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
     result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
+    result.add_argument("--verbose", action="store_true", help="Print rsl_rl's block of every iteration, not a line.")
     result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
     result.add_argument(
         "--bounds", metavar="SPEC", help="Action bounds: percentile, symmetric, joint-limits, X, Xrad, NAME or FILE."
@@ -96,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             training.run(command, max_time=args.max_time)
         else:
-            run(command, max_time=args.max_time)
+            run(command, max_time=args.max_time, verbose=args.verbose)
 
 
 @contextmanager
@@ -120,16 +122,18 @@ def _folder_of_its_own(task: str, agent: AgentSpec, rest: Sequence[str]) -> Iter
     try:
         yield ["--run_timestamp", stamp]
     finally:
-        with suppress(OSError):
-            folder.rmdir()
+        # a training that ended before its first row and its first checkpoint leaves nothing behind
+        if not (folder / "progress.csv").exists() and not any(folder.glob("model_*")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(command: Sequence[str], max_time: float | None = None) -> None:
+def run(command: Sequence[str], max_time: float | None = None, verbose: bool = False) -> None:
     """Run Isaac Lab's rsl_rl training with the project's runner.
 
     Args:
         command: Arguments of ``isaaclab train --rl_library rsl_rl``.
         max_time: Wall-clock limit of the training [s].
+        verbose: Whether to print rsl_rl's block of every iteration in place of a line.
     """
     from isaaclab_rl.entrypoints.backends import train_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
@@ -138,5 +142,5 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
 
     print(f"[INFO] isaaclab train --rl_library rsl_rl {' '.join(command)}")
     with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"):
-        train_rsl_rl.create_rsl_rl_runner = partial(create_runner, max_time=max_time)  # type: ignore[assignment]
+        train_rsl_rl.create_rsl_rl_runner = partial(create_runner, max_time=max_time, verbose=verbose)  # type: ignore[assignment]
         train_rsl_rl.run(list(command))

@@ -49,6 +49,7 @@ def evaluate(
     policy: Callable[[Any], torch.Tensor],
     episodes: int,
     measure: Callable[[], dict[str, torch.Tensor]] | None = None,
+    report: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Run a policy for a number of complete episodes.
 
@@ -61,6 +62,7 @@ def evaluate(
         episodes: Number of episodes E; the next multiple of N is run, and the first E are returned.
         measure: Gives numbers of each environment before each step, shape [N] each, such as
             :func:`velocity_tracking`'s.
+        report: Called now and then with the number of episodes that have ended.
     """
     rounds = math.ceil(episodes / env.num_envs)
     sums = torch.zeros(env.num_envs, device=env.device)
@@ -70,6 +72,7 @@ def evaluate(
     rows: list[torch.Tensor] = []
     names: list[str] = []
     measured: list[torch.Tensor] = []
+    steps = 0
     with torch.inference_mode():
         obs, _ = env.reset()  # type: ignore[attr-defined]
         while bool((finished < rounds).any()):
@@ -91,6 +94,9 @@ def evaluate(
                 row = torch.stack((order, sums.double(), lengths.double(), time_outs.double(), *means), dim=-1)
                 rows.append(row[counted].cpu())
             finished += done
+            steps += 1
+            if report is not None and steps % 50 == 0:
+                report(int(finished.clamp(max=rounds).sum()))
             for total in (sums, lengths, *measured):
                 total.masked_fill_(done, 0.0)
     table = torch.cat(rows)

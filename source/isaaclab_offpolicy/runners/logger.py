@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from rsl_rl.utils.logger import Logger
 
-from isaaclab_offpolicy.training.progress import ProgressTable
+from isaaclab_offpolicy.training.progress import ProgressTable, progress_line, show_line
 from isaaclab_offpolicy.training.signals import Interruption
 
 
@@ -55,6 +59,10 @@ class ProgressLogger(Logger):
         super().__init__(log_dir, cfg, env_cfg, num_envs, is_distributed, gpu_world_size, gpu_global_rank, device)
         self.is_distributed = is_distributed
         self.interruption = Interruption()
+        self.verbose = True
+        """Whether to print rsl_rl's own block of every iteration in place of a line."""
+        self.warn: Callable[[int, float | None], str | None] | None = None
+        """Given transitions and mean episode length [steps]: a warning, if there is one to give."""
         self._table: ProgressTable | None = None
         self._ended: list[torch.Tensor] = []
 
@@ -112,9 +120,12 @@ class ProgressLogger(Logger):
             KeyboardInterrupt: After logging, if a signal came to any process.
         """
         self.read_episodes()
-        super().log(it, start_it, total_it, collect_time, learn_time, loss_dict, **kwargs)
+        named = {"terrain": self._mean_of("terrain_levels"), "velocity error": self._mean_of("error_vel_xy")}
+        with nullcontext() if self.verbose else redirect_stdout(StringIO()):
+            super().log(it, start_it, total_it, collect_time, learn_time, loss_dict, **kwargs)
         now = time.perf_counter()
         if self.writer is not None:
+            self._tell(it, total_it, now, collect_time + learn_time, named)
             row = {
                 "iteration": it,
                 "env_steps": self.tot_timesteps,
@@ -132,6 +143,31 @@ class ProgressLogger(Logger):
             raise KeyboardInterrupt
         if self.time_is_over(now):
             raise TimeLimitReached
+
+    def _tell(self, it: int, total_it: int, now: float, seconds: float, named: Mapping[str, float | None]) -> None:
+        """Print a line of progress, and a warning where the robot does something else than to walk."""
+        length = statistics.mean(self.lenbuffer) if self.lenbuffer else None
+        if not self.verbose:
+            mean_return = statistics.mean(self.rewbuffer) if self.rewbuffer else None
+            left = (total_it - it - 1) * seconds
+            if self.deadline is not None:
+                left = min(left, self.deadline - now)
+            rate = self.cfg["num_steps_per_env"] * self.num_envs * self.gpu_world_size / max(seconds, 1e-9)
+            numbers = {"return": mean_return, "length": length, **named}
+            show_line(progress_line(it, self.tot_timesteps, rate, left, numbers))
+        warning = self.warn(self.tot_timesteps, length) if self.warn is not None else None
+        if warning is not None:
+            print(f"{chr(10) * sys.stdout.isatty()}[WARNING] {warning}", flush=True)
+
+    def _mean_of(self, name: str) -> float | None:
+        """Mean of what Isaac Lab logs under a name at the ends of episodes; None if it logged nothing."""
+        values = [
+            float(value)
+            for extras in self.ep_extras
+            for key, value in extras.items()
+            if key.endswith(f"/{name}") and (not isinstance(value, torch.Tensor) or value.numel() == 1)
+        ]
+        return statistics.mean(values) if values else None
 
     def anywhere(self, flag: bool) -> bool:
         """Whether a flag is set in any process: one that stopped alone would leave the others waiting for it."""

@@ -21,6 +21,7 @@ from rsl_rl.utils import check_nan
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
+from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.provenance import write_provenance
 from isaaclab_offpolicy.training.runs import (
@@ -48,10 +49,17 @@ class Runner(OnPolicyRunner):
         log_dir: The run's folder.
         device: Device of the learner.
         max_time: Wall-clock limit of the training [s].
+        verbose: Whether to print rsl_rl's block of every iteration in place of a line.
     """
 
     def __init__(
-        self, env: Any, train_cfg: dict, log_dir: str | None = None, device: str = "cpu", max_time: float | None = None
+        self,
+        env: Any,
+        train_cfg: dict,
+        log_dir: str | None = None,
+        device: str = "cpu",
+        max_time: float | None = None,
+        verbose: bool = False,
     ) -> None:
         super().__init__(env, train_cfg, log_dir, device)
         self.max_time = max_time
@@ -67,6 +75,8 @@ class Runner(OnPolicyRunner):
             gpu_global_rank=self.gpu_global_rank,
             device=self.device,
         )
+        self.logger.verbose = verbose
+        self.logger.warn = posture_warnings(env)
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train, as rsl_rl's runner does, until the iterations or the time are over.
@@ -209,7 +219,9 @@ def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
         raise ConfigError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
 
 
-def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None) -> Runner:
+def create_runner(
+    env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None, verbose: bool = False
+) -> Runner:
     """Stands in for Isaac Lab's function of the same purpose.
 
     Args:
@@ -217,6 +229,7 @@ def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time
         agent_cfg: The agent's resolved configuration.
         log_dir: The run's folder; None for playback.
         max_time: Wall-clock limit of the training [s].
+        verbose: Whether to print rsl_rl's block of every iteration in place of a line.
 
     Raises:
         ConfigError: If the configuration cannot be used.
@@ -224,7 +237,7 @@ def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, max_time
     from isaaclab.utils import to_dict
 
     try:
-        return Runner(env, to_dict(agent_cfg), log_dir=log_dir, device=agent_cfg.device, max_time=max_time)
+        return Runner(env, to_dict(agent_cfg), log_dir, agent_cfg.device, max_time, verbose)
     except BoundsError as error:
         raise ConfigError(f"action bounds: {error}") from None
     except (TypeError, ValueError) as error:

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""A table of a training's progress."""
+"""A table of a training's progress, and a line of it for people."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,34 @@ class ProgressTable:
                 writer.writerows(self._rows if grown else [row])
         except OSError as error:
             print(f"[WARNING] {self.path}: {error.strerror}", file=sys.stderr)
+
+
+MARK = "[train]"
+"""Begins the lines that tell a training's progress."""
+
+
+def progress_line(
+    iteration: int, steps: int, rate: float, seconds_left: float, numbers: Mapping[str, float | None]
+) -> str:
+    """A line for people.
+
+    Args:
+        iteration: Number of the iteration.
+        steps: Transitions so far.
+        rate: Transitions per second.
+        seconds_left: Time until the training ends [s].
+        numbers: What else there is to tell, by name; None where there is nothing yet.
+    """
+    hours, seconds = divmod(max(0, round(seconds_left)), 3600)
+    left = f"{hours}:{seconds // 60:02}:{seconds % 60:02}" if hours else f"{seconds // 60}:{seconds % 60:02}"
+    parts = [f"{MARK} {iteration}", f"{steps / 1e6:.2f} M steps", f"{rate:,.0f} steps/s", f"{left} left"]
+    parts += [f"{name} {value:.3g}" for name, value in numbers.items() if value is not None]
+    return "  ".join(parts)
+
+
+def show_line(line: str) -> None:
+    """Print a line in place of the one before on a terminal, and below it elsewhere."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{line}", end="", flush=True)
+    else:
+        print(line, flush=True)

@@ -21,8 +21,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from isaaclab_offpolicy.action_bounds import BoundsError
+from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
-from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.progress import ProgressTable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from isaaclab_offpolicy.action_bounds import ActionBounds
+from .bounds import ActionBounds
 
 SATURATED = 0.98
 """A normalised action beyond this is within 1 % of the range from a bound."""

@@ -8,7 +8,7 @@ import torch
 
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
-from isaaclab_offpolicy.algorithms.saturation import SaturationMonitor
+from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 
 BOUNDS = ActionBounds(("a", "b", "c"), (-1.0, -2.0, 0.0), (3.0, 0.5, 1.0))
 

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Whether a robot walks, stands, lies or falls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .rollout import velocity_tracking
+
+FROM = 1_000_000
+"""Transitions before anything is said: every training begins with robots that fall."""
+
+AGAIN = 1_000_000
+"""Transitions between two warnings."""
+
+
+def posture(
+    speed: float, commanded: float, height: float | None, nominal: float, length: float | None, full_length: float
+) -> str | None:
+    """What a robot does in place of walking, in words; None where it walks, or nobody can tell.
+
+    Args:
+        speed: Mean speed [m/s].
+        commanded: Mean commanded speed [m/s].
+        height: Mean height of the base above the ground [m]; None where the ground is not flat.
+        nominal: Height of the base in the default pose [m].
+        length: Mean length of the episodes [steps].
+        full_length: Length of an episode without a termination [steps].
+    """
+    if length is not None and length < 0.3 * full_length:
+        return f"the robot falls: episodes last {100 * length / full_length:.0f} % of their time"
+    if height is not None and height < 0.6 * nominal:
+        return f"the robot lies or crouches: its base is at {height:.2f} m of {nominal:.2f} m"
+    if speed < 0.3 * commanded:
+        return f"the robot stands: it moves at {speed:.2f} m/s where {commanded:.2f} m/s are commanded"
+    return None
+
+
+def posture_warnings(env: Any) -> Callable[[int, float | None], str | None] | None:
+    """Warnings for the log of a velocity task, each at most every :data:`AGAIN` transitions.
+
+    Args:
+        env: Isaac Lab's environment, or a wrapper of it.
+
+    Returns:
+        A function of the transitions so far and the mean length of episodes [steps]; None for other tasks.
+    """
+    unwrapped = getattr(env, "unwrapped", env)
+    measure = velocity_tracking(unwrapped)
+    if measure is None:
+        return None
+    nominal = float(unwrapped.scene["robot"].cfg.init_state.pos[2])
+    flat = unwrapped.cfg.scene.terrain.terrain_type != "generator"
+    due = FROM
+
+    def warn(transitions: int, length: float | None) -> str | None:
+        nonlocal due
+        if transitions < due:
+            return None
+        means = {name: value.mean().item() for name, value in measure().items()}
+        height = means["base_height"] if flat else None
+        text = posture(
+            means["speed"], means["commanded_speed"], height, nominal, length, float(unwrapped.max_episode_length)
+        )
+        if text is not None:
+            due = transitions + AGAIN
+        return text
+
+    return warn
