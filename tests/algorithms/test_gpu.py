@@ -109,9 +109,9 @@ def test_float32_is_float32(train_cfg, precision: str, tf32: bool) -> None:
         sac, env = build(train_cfg, precision=precision)
         seen, step = [], sac.updater.critic_step
 
-        def noted(batch: Any) -> torch.Tensor:
+        def noted(*batch: Any) -> torch.Tensor:
             seen.append(torch.backends.cuda.matmul.allow_tf32)
-            return step(batch)
+            return step(*batch)
 
         sac.updater.critic_step = noted
         run(sac, env, 20)

@@ -474,7 +474,7 @@ def test_learning_beside_the_environment(make_sac) -> None:
     threads, acting = [], []
     critic_step = sac.updater.critic_step
 
-    def wait_for_the_environment(batch):
+    def wait_for_the_environment(*batch):
         # a round has four gradient steps, and the first one begins after step 4; were they done before the
         # environment steps on, this would never come
         deadline = time.monotonic() + 20.0
@@ -482,7 +482,7 @@ def test_learning_beside_the_environment(make_sac) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.001)
         threads.append((threading.current_thread().name, torch.get_num_threads()))
-        return critic_step(batch)
+        return critic_step(*batch)
 
     sac.updater.critic_step = wait_for_the_environment
     run(sac, env, 3)
@@ -500,7 +500,7 @@ def test_learning_beside_the_environment(make_sac) -> None:
     for left, right in zip(sac._acting.parameters(), sac.actor.mlp.parameters(), strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0)
     # an error of the learner reaches the training, once: a checkpoint can still be written
-    sac.updater.critic_step = lambda batch: 1 / 0
+    sac.updater.critic_step = lambda *batch: 1 / 0
     with pytest.raises(ZeroDivisionError):
         run(sac, env, 4)
     assert sac.save()["num_updates"] == sac.num_updates

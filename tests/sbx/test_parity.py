@@ -184,7 +184,7 @@ def test_an_update_equals_that_of_sbx(
     reported: dict[str, float] = {}
 
     def with_their_noise(step: Any, metrics: tuple[str, ...]) -> Any:
-        def run(batch: Any) -> torch.Tensor:
+        def run(batch: Any, _: Any = None) -> torch.Tensor:
             values = step(batch._replace(noise=next(noise)))
             reported.update(zip(metrics, values.tolist(), strict=True))
             return values
@@ -239,7 +239,7 @@ def test_q_targets_equal_those_of_sbx(train_cfg, monkeypatch: pytest.MonkeyPatch
     batch = CriticBatch(ours[0], ours[1], ours[3], factor, weight, ours[2], ours[2], noise)
     targets = []
     monkeypatch.setattr(losses, "critic_loss", lambda q, target, weight: targets.append(target) or q.sum())
-    sac.updater.critic_loss(batch)
+    sac.updater.critic_loss(batch, *sac.updater.next_actions(ours[2], noise))
     (target,) = targets
     # as in sbx.SAC.update_critic, with its own networks
     dist = model.policy.actor_state.apply_fn(model.policy.actor_state.params, next_obs)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -62,6 +63,14 @@ class Batches(NamedTuple):
 
     actor_updates: tuple[int, ...]
     """Which of the critics' gradient steps the actor's follow, K numbers below G."""
+
+    def segments(self) -> Iterator[range]:
+        """The critics' gradient steps in segments within which the actor stays the same."""
+        start = 0
+        for last in (*self.actor_updates, len(self.critic.reward) - 1):
+            if start <= last:
+                yield range(start, last + 1)
+            start = last + 1
 
     def of_critic(self, i: int) -> CriticBatch:
         """The critics' i-th batch."""

@@ -92,7 +92,7 @@ class Update:
         self._actor_loss = self.backend.compile(self.actor_loss)
         # gradients that are exchanged between processes cannot be captured
         capture: Callable[..., Any] = self.backend.capture if self.world_size == 1 else lambda step: step
-        self.critic_step, self.actor_step = capture(self._step_critic), capture(self._step_actor)
+        self._critic_step, self.actor_step = capture(self._step_critic), capture(self._step_actor)
 
     def learn(self, batches: Batches) -> Iterator[Metrics]:
         """All gradient steps of an update phase; each is done when its metrics are asked for.
@@ -100,22 +100,44 @@ class Update:
         Yields:
             :data:`CRITIC_METRICS` and :data:`ACTOR_METRICS` with their values.
         """
-        for i, batch in enumerate(zip(*(tensor.unbind() for tensor in batches.critic), strict=True)):
+        for segment in batches.segments():
+            rows = slice(segment.start, segment.stop)
             with self._matmul_precision():
-                metrics = self.critic_step(CriticBatch(*batch))
-            yield CRITIC_METRICS, metrics
-            if i in batches.actor_updates:
+                # the actor does not change meanwhile: all next actions at once
+                following = self.next_actions(*(t[rows].flatten(0, 1) for t in batches.critic[-2:]))
+            for i, *next_action in zip(segment, *(t.chunk(len(segment)) for t in following), strict=True):
                 with self._matmul_precision():
-                    metrics = self.actor_step(batches.of_actor(batches.actor_updates.index(i)))
+                    metrics = self.critic_step(batches.of_critic(i), next_action)
+                yield CRITIC_METRICS, metrics
+            if segment[-1] in batches.actor_updates:
+                with self._matmul_precision():
+                    metrics = self.actor_step(batches.of_actor(batches.actor_updates.index(segment[-1])))
                 yield ACTOR_METRICS, metrics
 
-    def critic_loss(self, batch: CriticBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    @torch.no_grad()
+    def next_actions(self, obs: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The actor's normalised actions a' [B, A] in what it saw afterwards [B, D'], and log π(a'|s') [B]."""
+        with self._cast():
+            return self.distribution.rsample_normalized(self._pi(obs).float(), noise)
+
+    def critic_step(self, batch: CriticBatch, next_action: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """One gradient step of the critics, and one of their targets towards them.
+
+        Args:
+            batch: The transitions.
+            next_action: What :meth:`next_actions` gives for them, if it is known.
+
+        Returns:
+            :data:`CRITIC_METRICS`.
+        """
+        return self._critic_step(batch, *(next_action or self.next_actions(batch.actor_next_obs, batch.noise)))
+
+    def critic_loss(
+        self, batch: CriticBatch, next_action: torch.Tensor, next_log_prob: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The critics' loss, and :data:`CRITIC_METRICS`."""
         with self._cast():
             with torch.no_grad():
-                next_action, next_log_prob = self.distribution.rsample_normalized(
-                    self._pi(batch.actor_next_obs).float(), batch.noise
-                )
                 next_q = self._q_target(batch.next_obs, next_action).float()
                 target = losses.critic_target(
                     batch.reward, batch.discount, next_q, next_log_prob, self.entropy_coef(), self.cfg.q_aggregation
@@ -132,10 +154,9 @@ class Update:
         return losses.actor_loss(q, log_prob, self.entropy_coef(), self.cfg.q_aggregation), log_prob.detach()
 
     @torch.no_grad()
-    def _step_critic(self, batch: CriticBatch) -> torch.Tensor:
-        """One gradient step of the critics, and one of their targets towards them; gives :data:`CRITIC_METRICS`."""
+    def _step_critic(self, batch: CriticBatch, next_action: torch.Tensor, next_log_prob: torch.Tensor) -> torch.Tensor:
         with torch.enable_grad():
-            loss, metrics = self._critic_loss(batch)
+            loss, metrics = self._critic_loss(batch, next_action, next_log_prob)
         self._critic_descent.step(self._gradients(loss, self.critic_parameters))
         return metrics
 
