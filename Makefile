@@ -36,8 +36,8 @@ demo: install ## run the demo
 test: install ## run all tests that this machine can run
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PYTHON) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
-test-fast: install ## run the tests that need no simulator
-	$(PYTHON) -m pytest -m unit $(ARGS)
+test-fast: install ## run the quick tests that need no simulator
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PYTHON) -m pytest -n $(JOBS) -m "unit and not slow" $(ARGS)
 
 lint: install ## check style, format, types and version numbers
 	$(PYTHON) -m ruff check .
@@ -50,7 +50,7 @@ format: install ## sort imports, apply ruff's fixes, format
 	$(PYTHON) -m ruff format .
 
 bench: install ## measure the simulation's speed on this machine
-	$(PYTHON) scripts/benchmark.py $(ARGS)
+	$(PYTHON) scripts/benchmark.py simulation $(ARGS)
 
 docs: install ## build the documentation into docs/_build/html
 	$(PYTHON) -m sphinx -W --keep-going -b html docs docs/_build/html

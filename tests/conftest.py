@@ -27,6 +27,10 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 
+SLOW = ("test_distributed.py", "test_benchmark.py", "test_parity.py", "sbx/test_checkpoint.py")
+"""Unit tests that take more than some seconds, as those whose gradient steps torch compiles."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is in tests/sim drives a simulator; everything without a marker is a unit test."""
@@ -35,6 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "compiled" in getattr(getattr(item, "callspec", None), "params", {}).values():
             item.add_marker(pytest.mark.skipif(not COMPILER, reason="torch's compiler needs a path without a space"))
+            item.add_marker(pytest.mark.slow)
+        if str(item.path).endswith(SLOW):
+            item.add_marker(pytest.mark.slow)
         if "sim" in item.path.relative_to(Path(__file__).parent).parts[:-1]:
             item.add_marker(pytest.mark.sim)
         elif item.get_closest_marker("learn") is None:

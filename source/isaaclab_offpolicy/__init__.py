@@ -3,4 +3,4 @@
 
 """Off-policy reinforcement learning for legged robots in stock Isaac Lab."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
