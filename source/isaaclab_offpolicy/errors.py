@@ -9,8 +9,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-class UserError(Exception):
-    """Something that the user can put right; its message is one line."""
+class UserError(SystemExit):
+    """Something that the user can put right; its message is one line.
+
+    It is no ``Exception``: Isaac Lab's ``launch_simulation`` prints a traceback of every one that passes through it,
+    and closes the simulation with the status of a ``SystemExit``.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, available_bounds, resolve_bounds
-from isaaclab_offpolicy.action_bounds.bounds import DATA_DIR
+from isaaclab_offpolicy.action_bounds.files import DATA_DIR
 
 LEGS = ("FL", "FR", "RL", "RR")
 A1_JOINTS = [f"{leg}_{part}_joint" for part in ("hip", "thigh", "calf") for leg in LEGS]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, BoundsError, available_bounds
-from isaaclab_offpolicy.action_bounds.bounds import DATA_DIR
+from isaaclab_offpolicy.action_bounds.files import DATA_DIR
 
 NAMES = ["a", "b", "c"]
 BOUNDS = ActionBounds(("c", "a", "b"), (0.5, -2.0, -0.4), (0.75, 1.1, 2.6))

@@ -126,7 +126,7 @@ def test_a_checkpoint_needs_no_bounds_file(recorded: dict[str, Path], tmp_path: 
     # and its export keeps the bounds
     succeed(
         [
-            *stock("play"), "--rl_library", "rsl_rl", "--task", TASK, "--agent", "rsl_rl_sac_cfg_entry_point",
+            *stock("play"), "--rl_library", "rsl_rl", "--task", TASK, "--agent", "rsl_rl_sac_cpu_cfg_entry_point",
             "--num_envs", "2", "--device", "cpu", "--checkpoint", str(moved),
             "--video", "--video_length", "2", "--viz", "newton_gl",
         ],
