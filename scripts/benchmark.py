@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Measures environment steps per second: scripts/benchmark.py --num_envs 256 1024."""
+"""Measures environment steps per second: scripts/benchmark.py simulation --num_envs 256 1024."""
 
 import sys
 
