@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Trains, evaluates and films Unitree A1: scripts/demo.py."""
+"""Trains and evaluates Unitree A1, and records a video: scripts/demo.py."""
 
 import sys
 

@@ -51,9 +51,9 @@ def rewards_of(
 
     Args:
         env: The wrapped environment with N environments.
-        actions: Constant actions [policy units], shape [N, A].
+        actions: Constant actions [raw action units], shape [N, A].
         steps: Vector steps.
-        noise_std: Size of the noise that is added [policy units], shape [A].
+        noise_std: Size of the noise that is added [raw action units], shape [A].
 
     Returns:
         Mean reward per step, whether the robot stayed up, and the mean height of its base [m], shape [N] each;
@@ -76,7 +76,7 @@ def rewards_of(
 
 
 def search(env: Any, steps: int, generations: int, spread: float, noise: float) -> torch.Tensor:
-    """The best constant action [policy units], shape [A].
+    """The best constant action [raw action units], shape [A].
 
     Args:
         env: The wrapped environment.

@@ -3,9 +3,9 @@
 
 """The box of actions that a policy may command, with the names of its joints.
 
-Bounds are in policy units: what the environment's action term multiplies by its scale and adds to the default pose. So
-they mean nothing without scale and pose, and go with them. They belong to the policy, not to the environment: they are
-stored in its checkpoints and exports.
+Bounds are in raw action units: what the environment's action term multiplies by its scale and adds to the default pose.
+So they mean nothing without scale and pose, and go with them. They belong to the policy, not to the environment: they
+are stored in its checkpoints and exports.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class ActionBounds:
 
     Args:
         joint_names: Names of the A joints, in the order of ``low`` and ``high``.
-        low: Smallest action of each joint [policy units], length A.
-        high: Largest action of each joint [policy units], length A; greater than ``low``.
+        low: Smallest action of each joint [raw action units], length A.
+        high: Largest action of each joint [raw action units], length A; greater than ``low``.
         source: Where the numbers come from.
         info: What else is known of them, such as percentiles and number of samples: plain data.
         action_scale: Joint position per unit of action [rad], length A; None if it is not known.
@@ -87,7 +87,7 @@ class ActionBounds:
 
     @classmethod
     def symmetric(cls, joint_names: Sequence[str], limit: float) -> ActionBounds:
-        """The same box ``[-limit, limit]`` [policy units] for every joint."""
+        """The same box ``[-limit, limit]`` [raw action units] for every joint."""
         n = len(joint_names)
         return cls(tuple(joint_names), (-float(limit),) * n, (float(limit),) * n, f"±{limit:g}")
 

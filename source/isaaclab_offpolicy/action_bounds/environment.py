@@ -71,7 +71,7 @@ def action_bounds(
             - ``symmetric``: the same, made left-right symmetric;
             - ``joint-limits``: what keeps the joints' targets within the robot's soft limits;
             - ``Xrad``, such as ``0.25rad``: joint targets within ±X of the default pose;
-            - a number X or ``±X``: actions within ±X [policy units];
+            - a number X or ``±X``: actions within ±X [raw action units];
             - name of a shipped file, or path of a file;
             - bounds, of the same joints in any order.
         scale: Factor on the bounds.
@@ -155,7 +155,7 @@ def action_scale_and_offset(env: Any) -> tuple[list[float], list[float]]:
         env: Isaac Lab's environment, or a wrapper of it.
 
     Returns:
-        Scale [rad per policy unit] and offset, the default pose [rad], of each joint in the order of the actions.
+        Scale [rad per raw action unit] and offset, the default pose [rad], of each joint in the order of the actions.
 
     Raises:
         BoundsError: If an action is no joint position.

@@ -18,7 +18,7 @@ from .histogram import StreamingHistogram
 from .symmetry import Mirror, mirrored_name
 
 MIN_WIDTH = 0.1
-"""A joint whose percentiles lie closer together than this [policy units] gets at least this much room."""
+"""A joint whose percentiles lie closer together than this [raw action units] gets at least this much room."""
 
 
 class ActionRecorder:
@@ -46,7 +46,7 @@ class ActionRecorder:
             self._sign = torch.tensor(mirror.sign, device=device)
 
     def add(self, actions: torch.Tensor) -> None:
-        """Count actions [policy units], shape [N, A].
+        """Count actions [raw action units], shape [N, A].
 
         Raises:
             BoundsError: If an action is not finite.
@@ -117,8 +117,8 @@ class ActionRecorder:
         Args:
             output: Picture to write; its suffix gives the format.
             bounds: The bounds.
-            limits: Soft limits of the joints [policy units]; drawn where they are within the picture, else written at
-                its edge.
+            limits: Soft limits of the joints [raw action units]; drawn where they are within the picture, else
+                written at its edge.
             title: Title of the picture.
         """
         from matplotlib.figure import Figure
@@ -153,7 +153,7 @@ class ActionRecorder:
                 )
                 axis.set_yticks([])
                 axis.tick_params(labelsize=7)
-        axes[-1][0].set_xlabel("action [policy units]; red: bounds, dotted: soft joint limits", fontsize=8)
+        axes[-1][0].set_xlabel("action [raw action units]; red: bounds, dotted: soft joint limits", fontsize=8)
         if title:
             figure.suptitle(title, fontsize=10)
         Path(output).parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,7 @@ class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         bounds: The bounds, matched by joint name, or what
             :func:`~isaaclab_offpolicy.action_bounds.action_bounds` takes for ``spec``.
         mode: With ``rescale`` the space is [-1, 1], and its corners are the bounds; with ``clip`` the space is the
-            bounds themselves [policy units]. Either way, actions outside of the space are clipped to it.
+            bounds themselves [raw action units]. Either way, actions outside of the space are clipped to it.
         scale: Factor on the bounds.
         percentile_bounds: What ``percentile`` and ``symmetric`` stand for.
         percentile_scale: Factor on these alone.
@@ -82,7 +82,7 @@ class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         return self.env.step(self.to_environment(action))
 
     def to_environment(self, action: torch.Tensor) -> torch.Tensor:
-        """What the environment gets for actions of this wrapper's space: values within the bounds [policy units].
+        """What the environment gets for actions of this wrapper's space: values within the bounds [raw action units].
 
         Args:
             action: Actions, shape [..., A]; any finite values.

@@ -14,7 +14,7 @@ class HeldNoise:
     White noise at 50 Hz averages out over a leg's motion; held noise pushes a joint the same way for a while and so
     reaches other states. The published recipe calls it gSDE; in its code it is this: the noise is drawn anew once per
     roll-out (every ``train_freq`` steps), while the standard deviation follows the state. Here environments draw anew
-    in turns, and one whose episode ended draws anew at once.
+    one after the other, and one whose episode ended draws anew at once.
 
     Args:
         num_envs: Number of environments N.

@@ -151,7 +151,7 @@ def measure_replay(sac: SAC, seconds: float) -> dict[str, float]:
         seconds: Time of the measurement [s].
 
     Returns:
-        ``insert_gb_s``, ``gather_gb_s`` (of what a round of learning draws) and ``copy_gb_s`` [GB/s].
+        ``insert_gb_s``, ``gather_gb_s`` (of what a update phase draws) and ``copy_gb_s`` [GB/s].
     """
     storage, delay = sac.storage, sac.cfg.policy_delay
     device = str(storage.device)
@@ -180,7 +180,7 @@ def measure_replay(sac: SAC, seconds: float) -> dict[str, float]:
 def measure_learner(
     cfg: dict[str, Any], num_envs: int, obs_dim: int, num_actions: int, device: str, rows: int, seconds: float
 ) -> dict[str, float]:
-    """Measure one round of learning: drawing, gathering, normalising, and all of its gradient steps.
+    """Measure one update phase: drawing, gathering, normalising, and all of its gradient steps.
 
     A round has ``policy_delay`` gradient steps of the critics and one of the actor, so that its time per gradient step
     is that of a long training.

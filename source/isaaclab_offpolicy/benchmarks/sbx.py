@@ -37,7 +37,7 @@ WARM_UP = 5
 
 
 def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, float]:
-    """Time of a vector step outside of simulation and policy, stock and ours.
+    """Time of a env step outside of simulation and policy, stock and ours.
 
     Stock is Isaac Lab's wrapper for Stable-Baselines3 with its ``VecNormalize`` and SBX's own SAC; ours is what the
     agent ``sbx-sac`` is trained with. Both normalise observations and fill a replay buffer; neither learns.
@@ -48,7 +48,7 @@ def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, 
         steps: Vector steps to measure.
 
     Returns:
-        ``stock_ms`` and ``ours_ms`` per vector step [ms] into a replay buffer that is full and written again, and the
+        ``stock_ms`` and ``ours_ms`` per env step [ms] into a replay buffer that is full and written again, and the
         simulation's ``simulation_ms``; ``stock_filling_ms`` and ``ours_filling_ms`` into one that is filled for the
         first time, when the system has to find memory for what numpy has only promised.
     """
@@ -161,7 +161,7 @@ class _Spaces(gym.Env):
 def measure_update(
     cfg: Sb3OffPolicyCfg, net_arch: dict[str, list[int]], obs_dim: int, num_actions: int, device: str, seconds: float
 ) -> dict[str, float]:
-    """Measure SBX's or Stable-Baselines3's own SAC in one round of learning: drawing from the replay and all updates.
+    """Measure SBX's or Stable-Baselines3's own SAC in one update phase: drawing from the replay and all updates.
 
     A round has ``policy_delay`` gradient steps, as in :func:`isaaclab_offpolicy.benchmarks.learner.measure_learner`.
     Stable-Baselines3 has no such delay: it updates the actor at every gradient step, and has no layer normalisation.

@@ -1,4 +1,4 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The SBX twin: the published recipe with SBX and Stable-Baselines3. Needs the extra ``sbx`` of this package."""
+"""SBX integration: the published recipe with SBX and Stable-Baselines3. Needs the extra ``sbx`` of this package."""

@@ -121,7 +121,7 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     multiple of ``policy_delay``."""
 
     gradient_steps: int | None = None
-    """Gradient steps per round of learning, in place of ``replay_ratio`` (which must be None then)."""
+    """Gradient steps per update phase, in place of ``replay_ratio`` (which must be None then)."""
 
     policy_delay: int = published.POLICY_DELAY
     """Gradient steps of the critics per one of actor and temperature."""
@@ -179,7 +179,7 @@ class Sb3PpoCfg(Sb3AgentCfg):
     """Epochs per iteration."""
 
     init_std: float = 1.0
-    """Standard deviation of the noise at the start, in policy units.
+    """Standard deviation of the noise at the start, in raw action units.
 
     A smaller one wants a smaller learning rate: the same step of the mean is a larger KL divergence.
     """

@@ -38,7 +38,7 @@ def resident_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 class StepReplayBuffer(NStepReplayBuffer):
-    """Stable-Baselines3's n-step replay buffer, filled with arrays of a vector step.
+    """Stable-Baselines3's n-step replay buffer, filled with arrays of a env step.
 
     Args:
         *args: As for Stable-Baselines3's.
@@ -65,7 +65,7 @@ class StepReplayBuffer(NStepReplayBuffer):
         ended: np.ndarray,
         final_obs: np.ndarray | None,
     ) -> None:
-        """Store one vector step.
+        """Store one env step.
 
         Args:
             obs: Observations, shape [N, D].
@@ -73,7 +73,7 @@ class StepReplayBuffer(NStepReplayBuffer):
             action: Actions scaled to [-1, 1], shape [N, A].
             reward: Rewards, shape [N].
             done: Whether the episode ended, shape [N].
-            timeout: Whether it was cut off, shape [N].
+            timeout: Whether it was truncated, shape [N].
             ended: Environments in which it ended, shape [E].
             final_obs: Their true last observations, shape [E, D].
         """
@@ -171,7 +171,7 @@ class VectorCollection:
         learning_starts: int = 0,
         log_interval: int | None = None,
     ) -> RolloutReturn:
-        """Stable-Baselines3's method of this name, in vector steps."""
+        """Stable-Baselines3's method of this name, in env steps."""
         this: Any = self
         assert isinstance(replay_buffer, StepReplayBuffer)
         base, normalizer = base_env(env), this._vec_normalize_env

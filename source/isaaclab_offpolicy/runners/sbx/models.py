@@ -41,7 +41,7 @@ def algorithm_class(cfg: Sb3AgentCfg) -> type[BaseAlgorithm]:
 
 
 def gradient_steps(cfg: Sb3OffPolicyCfg, num_envs: int) -> int:
-    """Gradient steps per round of learning.
+    """Gradient steps per update phase.
 
     Args:
         cfg: The configuration.
@@ -67,7 +67,7 @@ def gradient_steps(cfg: Sb3OffPolicyCfg, num_envs: int) -> int:
     if steps == -1:
         steps = num_envs * cfg.train_freq
         print(
-            f"[WARNING] gradient_steps=-1 is {steps} gradient steps for every {cfg.train_freq} vector step(s), one per"
+            f"[WARNING] gradient_steps=-1 is {steps} gradient steps for every {cfg.train_freq} env step(s), one per"
             " transition; the published replay ratio is 1/32"
         )
     if steps < 1:

@@ -30,8 +30,8 @@ def load_policy(env: Any, cfg: Sb3AgentCfg, checkpoint: str) -> Callable[..., to
         checkpoint: Path of the checkpoint.
 
     Returns:
-        A function from observations by group to actions [policy units], shape [N, A]; with ``stochastic_output=True``
-        they are sampled.
+        A function from observations by group to actions [raw action units], shape [N, A]; with
+        ``stochastic_output=True`` they are sampled.
 
     Raises:
         ConfigError: If the file is not a checkpoint of the agent and task.

@@ -44,7 +44,7 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         self.ended = np.zeros(0, dtype=np.int64)
         """Environments whose episode ended in the last step."""
         self.timeouts = np.zeros(self.num_envs, dtype=bool)
-        """Whether the episode that ended was cut off, shape [N]."""
+        """Whether the episode that ended was truncated, shape [N]."""
         self.final_observations: np.ndarray | None = None
         """Observations before the reset of the environments in ``ended``, shape [E, D]."""
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
