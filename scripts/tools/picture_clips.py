@@ -11,12 +11,14 @@ Example::
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 from matplotlib.figure import Figure
 
+from isaaclab_offpolicy.cli.main import guard
 from isaaclab_offpolicy.errors import UserError
 
 
@@ -71,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guard(main))

@@ -276,7 +276,10 @@ def test_a_comparison_does_not_mix_results(tmp_path: Path) -> None:
     given, minute = ["--seeds", "1", "--max_time", "1m", "--out", str(tmp_path)], compare.Length(60.0)
     assert "two agents would be called 'x'" in message(compare.main, ["x=sac:16", "x=sac:32", *given])
     (tmp_path / "x_seed1.csv").write_text("env_steps,wall_time_s,mean_return,mean_episode_length\n")
-    made = f"scripts/train.py --task {TASK} --agent sac --num_envs 16 --max_time 60s --seed 1 --max_iterations 1000000"
+    agent = find_agent(TASK, "sac").name  # which is recorded, and not what stands for it
+    made = (
+        f"scripts/train.py --task {TASK} --agent {agent} --num_envs 16 --max_time 60s --seed 1 --max_iterations 1000000"
+    )
     (tmp_path / "x_seed1.json").write_text(json.dumps({"training_command": made}))
     assert "made with another command" in message(compare.main, ["x=sac:16:agent.algorithm.tau=0.1", *given])
     compare.check_command(tmp_path / "x_seed1.csv", compare.train_command(TASK, compare.entry("x=sac:16"), 1, minute))

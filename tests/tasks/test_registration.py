@@ -11,8 +11,11 @@ import pytest
 from isaaclab_tasks.utils import load_cfg_from_registry, resolve_task_config
 
 from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, PERCENTILE, resolve_bounds
+from isaaclab_offpolicy.agents import robots
 from isaaclab_offpolicy.agents.registry import load_tasks
+from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.robots.usd import read_usd
+from isaaclab_offpolicy.tasks.velocity.registration import register_velocity_tasks
 from isaaclab_offpolicy.tasks.velocity.stock_tasks import add_sac_to_isaaclab_tasks
 
 ROBOTS = ("Unitree-A1", "Unitree-Go1", "Unitree-Go2", "Anymal-B", "Anymal-C", "BDX")
@@ -116,3 +119,20 @@ def test_another_biped_takes_the_place_of_ours(tmp_path, monkeypatch: pytest.Mon
     monkeypatch.setenv(bdx.USD_PATH_VARIABLE, str(tmp_path / "nothing.usd"))
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         bdx.usd_path()
+
+
+def test_a_robot_of_ones_own() -> None:
+    spec = robots.RobotSpec("mine", robots.ROBOTS["Unitree-Go2"].ppo, box=0.4, joints=8)
+    with pytest.raises(ConfigError, match=r"'My-Robot' is none of Unitree-A1, .* a RobotSpec"):
+        register_velocity_tasks("My-Robot", "mine", "MyRobot")
+    try:
+        register_velocity_tasks("My-Robot", "mine", "MyRobot", spec)
+        task = "Isaac-Velocity-Rough-My-Robot-v0"
+        ppo, sac, sac_cpu = (load_cfg_from_registry(task, agent) for agent in AGENTS)
+        assert (
+            ppo.experiment_name == sac.experiment_name == "mine_rough" and sac.algorithm.action_bounds == JOINT_LIMITS
+        )
+        assert sac_cpu.algorithm.action_bounds == "0.4rad" and sac_cpu.algorithm.target_entropy == -4.0
+    finally:
+        for terrain in ("Flat", "Rough"):
+            gym.registry.pop(f"Isaac-Velocity-{terrain}-My-Robot-v0", None)

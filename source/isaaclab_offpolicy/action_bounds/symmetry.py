@@ -91,7 +91,7 @@ def mirror_joints(names: Sequence[str], axes: Mapping[str, np.ndarray]) -> Mirro
     Args:
         names: Names of the joints.
         axes: Axis of each joint in the root's frame at zero positions, as of
-            :func:`~isaaclab_offpolicy.robots.check.read_usd`.
+            :func:`~isaaclab_offpolicy.robots.usd.read_usd`.
 
     Raises:
         BoundsError: If no joint's name tells its side, a joint's axis is not known, or it is no mirror image of that of

@@ -1,28 +1,27 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Configurations of the agents of velocity tasks, made from :data:`.robots.ROBOTS`."""
+"""Configurations of the agents of velocity tasks, made from a :class:`.robots.RobotSpec`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .robots import BOX, ROBOTS, RobotSpec
+from .robots import BOX, RobotSpec
 
 if TYPE_CHECKING:  # rsl_rl takes seconds to import, and who only lists tasks needs none of it
     from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
     from isaaclab_offpolicy.runners.sbx.cfg import Sb3OffPolicyCfg
 
 
-def agents_of(robot: str, rough: bool) -> dict[str, Callable[[], Any]]:
+def agents_of(spec: RobotSpec, rough: bool) -> dict[str, Callable[[], Any]]:
     """Makers of all configurations of a robot's task, by the names under which the task registers them.
 
     Args:
-        robot: One of :data:`.robots.ROBOTS`.
+        spec: The robot.
         rough: Whether the task's terrain is rough.
     """
-    spec = ROBOTS[robot]
 
     # named functions: Isaac Lab prints their names
     def rsl_rl() -> Any:

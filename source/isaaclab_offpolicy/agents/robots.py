@@ -28,15 +28,15 @@ class RobotSpec(NamedTuple):
     """Folder of the runs, before ``_flat`` and ``_rough``."""
 
     ppo: str
-    """Isaac Lab's configuration of PPO, with ``{terrain}`` in the class's name."""
+    """``module:Class`` of PPO's configuration, with ``{terrain}`` (``Flat`` or ``Rough``) in the class's name."""
 
-    flat_percentiles: str
-    """Percentiles of a trained PPO policy's actions on flat ground, measured by this project."""
+    flat_percentiles: str | None = None
+    """Percentiles of a trained PPO policy's actions on flat ground, by name or path; None where none are recorded."""
 
-    rough_percentiles: str | None
-    """Those on rough terrain; None where none are recorded."""
+    rough_percentiles: str | None = None
+    """Those on rough terrain."""
 
-    published_percentiles: str | None
+    published_percentiles: str | None = None
     """Those of the published recipe, with which SBX's agents are trained."""
 
     box: float = BOX

@@ -151,7 +151,7 @@ def measure_replay(sac: SAC, seconds: float) -> dict[str, float]:
         seconds: Time of the measurement [s].
 
     Returns:
-        ``insert_gb_s``, ``gather_gb_s`` (of what a update phase draws) and ``copy_gb_s`` [GB/s].
+        ``insert_gb_s``, ``gather_gb_s`` (of what an update phase draws) and ``copy_gb_s`` [GB/s].
     """
     storage, delay = sac.storage, sac.cfg.policy_delay
     device = str(storage.device)

@@ -37,7 +37,7 @@ WARM_UP = 5
 
 
 def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, float]:
-    """Time of a env step outside of simulation and policy, stock and ours.
+    """Time of an env step outside of simulation and policy, stock and ours.
 
     Stock is Isaac Lab's wrapper for Stable-Baselines3 with its ``VecNormalize`` and SBX's own SAC; ours is what the
     agent ``sbx-sac`` is trained with. Both normalise observations and fill a replay buffer; neither learns.
@@ -96,7 +96,7 @@ class _Until(BaseCallback):
 
 
 def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, float]:
-    """Measure a training's loop, as :func:`isaaclab_offpolicy.algorithms.benchmark.measure_training` does.
+    """Measure a training's loop, as :func:`isaaclab_offpolicy.benchmarks.rsl_rl_training.measure_training` does.
 
     Args:
         env: Isaac Lab's environment.
@@ -106,7 +106,8 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
     Returns:
         ``training_per_second``, environment steps over all environments, and ``updates_per_second``, gradient steps; of
         a second measurement, in which the simulation is waited for, its share ``simulate`` of the time, and
-        ``simulation_per_second``, the steps of the simulation alone; ``kept``, the ratio of both rates; ``memory_gib``.
+        ``simulation_per_second``, the steps of the simulation alone; ``throughput_ratio``, the ratio of both
+        rates; ``memory_gib``.
 
     Raises:
         ConfigError: If SBX would learn on another device than the simulation's.

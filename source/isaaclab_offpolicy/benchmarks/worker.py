@@ -19,7 +19,7 @@ from .simulation import measure_simulation
 
 
 def measure_collection(task: str, engine: str, num_envs: int, device: str, seconds: float) -> dict[str, float]:
-    """Measure what a env step costs outside of simulation and policy, over ten steps for each of the seconds.
+    """Measure what an env step costs outside of simulation and policy, over ten steps for each of the seconds.
 
     Returns:
         What :func:`isaaclab_offpolicy.benchmarks.sbx.measure_collection` gives.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, option
-from isaaclab_offpolicy.agents.registry import check_library, check_task, find_agent, stands_for
+from isaaclab_offpolicy.agents.registry import check_library, check_task, entry_points, find_agent, stands_for
 from isaaclab_offpolicy.agents.table import AgentSpec, agent_of
 from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.errors import ConfigError
@@ -96,13 +96,15 @@ def find_policy(
     else:
         path = _path(spec)
         recorded = manifest(path.parent).get("metadata", {}).get("agent")
-    if recorded is None:
+    if not isinstance(recorded, str):
         return str(path), find_agent(task, agent or default, device)
     found = agent_of(recorded)
     if agent is not None and not stands_for(agent, found):
         raise ConfigError(
             f"{path} was trained with agent '{found.name}', and not with '{agent}'; leave --agent out to take its own"
         )
+    if found.entry_point not in entry_points(task):
+        raise ConfigError(f"{path} was trained with agent '{found.name}', which task '{task}' does not have")
     check_library(found)
     return str(path), found
 
@@ -135,14 +137,15 @@ def _newest(spec: str, task: str, agent: str | None, experiment: str | None) -> 
     for _, recorded, folder in sorted(_runs(task, experiment), reverse=True):
         found = agent_of(recorded)
         kind = CHECKPOINTS_OF[found.folder]
-        numbered = kind.numbered(folder)
+        best, numbered = folder / kind.best, kind.numbered(folder)
+        if spec == "best" and best.is_file():
+            numbered = [best]
         if not numbered:
             continue
         if agent is not None and not stands_for(agent, found):
             others.add(found.name)
             continue
-        best = folder / kind.best
-        return (best if spec == "best" and best.is_file() else numbered[-1]), recorded
+        return numbered[-1], recorded
     whose = f" with agent '{agent}'" if agent is not None else ""
     hint = f"; there are runs of: {', '.join(f'--agent {other}' for other in sorted(others))}" if others else ""
     raise ConfigError(f"no checkpoint '{spec}': no run of task '{task}'{whose} in {Path('logs').absolute()}{hint}")

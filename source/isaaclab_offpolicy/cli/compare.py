@@ -216,7 +216,7 @@ def write_table(folders: Mapping[str, Path], path: Path) -> None:
     rows = []
     for task, folder in folders.items():
         for label, paths in _curves(folder).items():
-            results = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+            results = [_read_evaluation(path) for path in paths]
             steps = np.mean([read_progress(path)["env_steps"][-1] for path in paths])
             row = {"task": task, "agent": label, "seeds": len(paths), "million_steps": f"{steps / 1e6:.2f}"}
             for name in columns:
@@ -230,6 +230,14 @@ def write_table(folders: Mapping[str, Path], path: Path) -> None:
     print(path.read_text(), end="")
 
 
+def _read_evaluation(curve: Path) -> dict[str, Any]:
+    """The evaluation beside a curve; version 0.1 had another name for the survival rate."""
+    result = json.loads(curve.with_suffix(".json").read_text())
+    if "share_without_fall" in result:
+        result["survival_rate"] = result.pop("share_without_fall")
+    return result
+
+
 def _curves(folder: Path) -> dict[str, list[Path]]:
     """Curves of a folder by agent."""
     groups: dict[str, list[Path]] = {}
@@ -240,7 +248,8 @@ def _curves(folder: Path) -> dict[str, list[Path]]:
 
 def train_command(task: str, item: Entry, seed: int, length: Length) -> list[str]:
     """Arguments of ``scripts/train.py`` for one training."""
-    which = ["--task", task, "--agent", item.agent, "--num_envs", str(item.num_envs)]
+    # the agent itself: what sac stands for depends on the machine
+    which = ["--task", task, "--agent", find_agent(task, item.agent).name, "--num_envs", str(item.num_envs)]
     given = ["--seed", str(seed), *item.overrides]
     if length.iterations is not None:
         return [*which, *given, "--max_iterations", str(length.iterations)]
@@ -276,7 +285,7 @@ def _train(
     interrupted: Event,
 ) -> Path:
     """Train in a folder that goes away, and keep curve, evaluation and versions; gives the checkpoint in it."""
-    which = ["--task", task, "--agent", item.agent]
+    which = ["--task", task, "--agent", find_agent(task, item.agent).name]
     command = train_command(task, item, seed, length)
     run_logged("train", [absolute(item) for item in command], folder / "train.log", folder, interrupted)
     if interrupted.is_set():
@@ -326,7 +335,7 @@ def summarize(out: Path, length: Length, title: str) -> None:
     rows = []
     for label, paths in groups.items():
         curves = [read_progress(path) for path in paths]
-        evaluations = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+        evaluations = [_read_evaluation(path) for path in paths]
         row = {
             "agent": label,
             "seeds": len(paths),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -114,7 +113,7 @@ def run(
     from isaaclab_offpolicy.agents.table import AGENTS
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
     from isaaclab_offpolicy.runners.simulation import load_policy, running_task
-    from isaaclab_offpolicy.training.progress import show_line
+    from isaaclab_offpolicy.training.progress import end_line, show_line
 
     with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
         policy = load_policy(env, agent_cfg, checkpoint)
@@ -141,6 +140,5 @@ def run(
             show_line(f"{MARK} {min(ended, episodes)} of {episodes} episodes after {time.monotonic() - start:.0f} s")
 
         result = evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped), report).summary()
-        if sys.stdout.isatty():
-            print()
+        end_line()
         return result

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from isaaclab_offpolicy.errors import UserError
-from isaaclab_offpolicy.training.progress import show_line
+from isaaclab_offpolicy.training.progress import end_line, show_line
 
 PATIENCE = 60.0
 """Time that a process has to end after a termination signal [s]."""
@@ -71,8 +71,7 @@ def run_logged(
             raise
         finally:
             following.close()
-            if shown and sys.stdout.isatty():
-                print()
+            end_line()
     if code:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         # other packages may print after the error, or not, on the way out

@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isaaclab_offpolicy.agents.table import AgentSpec
-from isaaclab_offpolicy.errors import ConfigError
+from isaaclab_offpolicy.errors import ConfigError, UserError
 from isaaclab_offpolicy.options import duration, positive_int
 
 from .arguments import add_task_arguments, command_parser
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add_task_arguments(result)
     result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
     result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
-    result.add_argument("--verbose", action="store_true", help="Print rsl_rl's block of every iteration, not a line.")
+    result.add_argument("--full_log", action="store_true", help="Print rsl_rl's block of every iteration, not a line.")
     result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
     result.add_argument(
         "--bounds", metavar="SPEC", help="Action bounds: percentile, symmetric, joint-limits, X, Xrad, NAME or FILE."
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags, overrides = split_overrides(rest)
     checkpoint = None
     if args.resume is None:
-        agent = find_agent(task, args.agent or "sac", device)
+        agent = find_agent(task, args.agent or "sac", option(overrides, "agent.device", "agent.device") or device)
     else:
         if args.agent is not None:
             find_agent(task, args.agent, device)  # says what is wrong with it
@@ -83,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.bounds is not None:
         if args.resume is not None:
             raise ConfigError("--bounds cannot be changed on --resume: they are part of the policy")
-        if agent.name == "ppo":
-            raise ConfigError("--bounds is for SAC and the agents of SBX; agent 'ppo' has none")
+        if not agent.is_sb3 and "_sac_" not in agent.entry_point:
+            raise ConfigError(f"--bounds is for SAC and the agents of SBX; agent '{agent.name}' has none")
         options = "agent." if agent.is_sb3 else "agent.algorithm."
         overrides.append(f"{options}action_bounds={args.bounds.removeprefix('±')}")
     if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
             training.run(command, max_time=args.max_time)
         else:
-            run(command, max_time=args.max_time, verbose=args.verbose)
+            run(command, max_time=args.max_time, verbose=args.full_log)
 
 
 @contextmanager
@@ -121,10 +121,14 @@ def _folder_of_its_own(task: str, agent: AgentSpec, rest: Sequence[str]) -> Iter
     folder, stamp = new_run(root, option(rest, "--run_name", "agent.run_name") or "")
     try:
         yield ["--run_timestamp", stamp]
-    finally:
-        # a training that ended before its first row and its first checkpoint leaves nothing behind
-        if not (folder / "progress.csv").exists() and not any(folder.glob("model_*")):
+    except UserError:
+        # a training that the user could not start leaves nothing behind
+        if not any(any(folder.glob(pattern)) for pattern in ("progress.csv", "model_*", "best.*", "replay_*")):
             shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def run(command: Sequence[str], max_time: float | None = None, verbose: bool = False) -> None:

@@ -14,7 +14,7 @@ Lab's own manager. Other engines, other tasks and PhysX on a GPU are never touch
   own thread pool takes them all.
 - PhysX takes a cylinder or a cone of a USD as a "convex core", and the contact of one with the triangles of a terrain
   may never return: with ANYmal-C's 29 cylinders, 256 environments and uniform actions a step hung after 17. Here they
-  become convex meshes. The robots of this package have neither (:func:`~..robots.urdf_to_usd.replace_cylinder`).
+  become convex meshes. The robots of this package have neither (:func:`~..assets.shapes.replace_cylinder`).
 - The agent of PhysX's cache for cooked colliders (UJITSO) polls with sleeps of a microsecond, 14,000 times a second,
   and so keeps a fifth of a core busy as long as the process lives. Whatever splits its work evenly over the cores, as
   the learner's matrix products and PhysX do, waits for the slower one: on two cores it cost a third of the learner's

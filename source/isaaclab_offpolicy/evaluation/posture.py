@@ -52,8 +52,10 @@ def posture_warnings(env: Any) -> Callable[[int, float | None], str | None] | No
     measure = velocity_tracking(unwrapped)
     if measure is None:
         return None
-    nominal = float(unwrapped.scene["robot"].cfg.init_state.pos[2])
-    flat = unwrapped.cfg.scene.terrain.terrain_type != "generator"
+    robot = unwrapped.scene[unwrapped.command_manager.get_term("base_velocity").cfg.asset_name]
+    nominal = float(robot.cfg.init_state.pos[2])
+    terrain = getattr(unwrapped.cfg.scene, "terrain", None)
+    flat = terrain is None or terrain.terrain_type != "generator"
     due = FROM
 
     def warn(transitions: int, length: float | None) -> str | None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, redirect_stdout
@@ -17,7 +16,7 @@ from typing import Any
 import torch
 from rsl_rl.utils.logger import Logger
 
-from isaaclab_offpolicy.training.progress import ProgressTable, progress_line, show_line
+from isaaclab_offpolicy.training.progress import ProgressTable, end_line, progress_line, show_line
 from isaaclab_offpolicy.training.signals import Interruption
 
 
@@ -157,7 +156,8 @@ class ProgressLogger(Logger):
             show_line(progress_line(it, self.tot_timesteps, rate, left, numbers))
         warning = self.warn(self.tot_timesteps, length) if self.warn is not None else None
         if warning is not None:
-            print(f"{chr(10) * sys.stdout.isatty()}[WARNING] {warning}", flush=True)
+            end_line()
+            print(f"[WARNING] {warning}", flush=True)
 
     def _mean_of(self, name: str) -> float | None:
         """Mean of what Isaac Lab logs under a name at the ends of episodes; None if it logged nothing."""

@@ -23,6 +23,7 @@ from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
+from isaaclab_offpolicy.training.progress import end_line
 from isaaclab_offpolicy.training.provenance import write_provenance
 from isaaclab_offpolicy.training.runs import (
     CHECKPOINTS_OF,
@@ -76,7 +77,7 @@ class Runner(OnPolicyRunner):
             device=self.device,
         )
         self.logger.verbose = verbose
-        self.logger.warn = posture_warnings(env)
+        self.logger.warn = posture_warnings(env) if log_dir is not None else None
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train, as rsl_rl's runner does, until the iterations or the time are over.
@@ -97,9 +98,11 @@ class Runner(OnPolicyRunner):
         try:
             super().learn(num_learning_iterations, init_at_random_ep_len)
         except TimeLimitReached:
+            end_line()
             print(f"[INFO] {self.max_time:g} s are over after {self.logger.tot_timesteps} steps.")
             self._save_last()
         except KeyboardInterrupt:
+            end_line()
             print("[INFO] Interrupted; writing a checkpoint.")
             self._save_last()
         except ValueError as error:
@@ -113,6 +116,7 @@ class Runner(OnPolicyRunner):
             )
             raise TrainingError(f"training stopped: {error}; {where}") from None
         finally:
+            end_line()
             self.logger.interruption.close()
             self.logger.stop_logging_writer()
             if hasattr(self.logger.writer, "flush"):

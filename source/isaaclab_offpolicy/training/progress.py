@@ -62,9 +62,20 @@ def progress_line(
     return "  ".join(parts)
 
 
+_open = False
+"""Whether a line on the terminal waits for the next one to take its place."""
+
+
 def show_line(line: str) -> None:
     """Print a line in place of the one before on a terminal, and below it elsewhere."""
-    if sys.stdout.isatty():
-        print(f"\r\033[K{line}", end="", flush=True)
-    else:
-        print(line, flush=True)
+    global _open
+    _open = sys.stdout.isatty()
+    print(f"\r\033[K{line}" if _open else line, end="" if _open else "\n", flush=True)
+
+
+def end_line() -> None:
+    """Let the last line of :func:`show_line` stand, before something else is printed."""
+    global _open
+    if _open:
+        print(flush=True)
+    _open = False

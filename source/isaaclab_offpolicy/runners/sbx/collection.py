@@ -38,7 +38,7 @@ def resident_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 class StepReplayBuffer(NStepReplayBuffer):
-    """Stable-Baselines3's n-step replay buffer, filled with arrays of a env step.
+    """Stable-Baselines3's n-step replay buffer, filled with arrays of an env step.
 
     Args:
         *args: As for Stable-Baselines3's.
