@@ -106,6 +106,13 @@ def test_checkpoints_and_their_agents_are_found(tmp_path: Path, monkeypatch: pyt
     assert found(str(runs["01"] / "model_5.pt"), TASK, "sac") == (str(runs["01"] / "model_5.pt"), "sac-cpu")
     text = message(find_policy, str(runs["01"] / "model_5.pt"), TASK, "ppo")
     assert "was trained with agent 'sac-cpu', and not with 'ppo'" in text
+    # a task that has no such agent; and a run of which only the best one is left
+    other = "Isaac-Reorient-Cube-Shadow"
+    assert f"which task '{other}' does not have" in message(find_policy, str(runs["01"] / "model_5.pt"), other)
+    for name in ("model_5.pt", "model_10.pt"):
+        (runs["02"] / name).unlink()
+    assert found("best", TASK, "sac") == (str(runs["02"] / "best.pt"), "sac-cpu")
+    assert found("latest", TASK, "sac") == (str(runs["01"] / "model_10.pt"), "sac-cpu")
     text = message(find_policy, "latest", TASK, "sac-gpu")
     assert text.endswith("there are runs of: --agent ppo, --agent sac-cpu, --agent sbx-sac")
     assert "no checkpoint 'nothing.pt'" in message(find_policy, "nothing.pt", TASK)
@@ -180,7 +187,7 @@ def forwarded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 def test_what_train_hands_over(forwarded) -> None:
     command, options = forwarded(train, ["--task", TASK, "--device", "cpu", "--max_time", "2m"])
-    assert options == {"max_time": 120.0}
+    assert options == {"max_time": 120.0, "verbose": False}
     assert re.fullmatch(r"\d{4}(-\d\d){2}_\d\d(-\d\d){2}", command.pop(command.index("--run_timestamp") + 1))
     assert command == [
         "--task", TASK, "--agent", "rsl_rl_sac_cpu_cfg_entry_point", "--device", "cpu", "--num_envs", "256",

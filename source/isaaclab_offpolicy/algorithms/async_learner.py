@@ -46,13 +46,15 @@ class AsyncLearner:
 
     def wait(self) -> bool:
         """Wait for the update phase; says whether there was one, and raises what it raised."""
-        future, self._future = self._future, None
-        if future is None:
+        if self._future is None:
             return False
         try:
-            future.result()
+            self._future.result()
         finally:
-            if self._stream is not None:
-                torch.cuda.current_stream(self._device).wait_stream(self._stream)
-            self._in_use = None
+            # an interrupt while waiting leaves the phase under way, and the next call waits for it
+            if self._future.done():
+                self._future = None
+                if self._stream is not None:
+                    torch.cuda.current_stream(self._device).wait_stream(self._stream)
+                self._in_use = None
         return True

@@ -277,8 +277,9 @@ class SAC:
         if self._async is None:
             self._run(batches)
             return
+        warm = self.updater.backend.is_warm
         self._async.start(self._run, batches)
-        if not self.updater.backend.is_warm:
+        if not warm:
             self.finish_learning()
 
     def sample_batches(self, steps: int) -> Batches:

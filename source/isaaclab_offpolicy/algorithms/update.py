@@ -82,9 +82,11 @@ class Update:
         actor, distribution, critic, entropy_coef = copy.deepcopy(
             (self.actor, self.distribution, self.critic, self.entropy_coef)
         )
-        return Update(
+        result = Update(
             actor, distribution, critic, entropy_coef, self.target_entropy, self.cfg, backend, self.world_size
         )
+        result.critic_target.load_state_dict(self.critic_target.state_dict())
+        return result
 
     def compile(self) -> None:
         """Have the backend compile the losses and capture the gradient steps, anew after optimizers were restored."""
@@ -102,22 +104,18 @@ class Update:
         """
         for segment in batches.segments():
             rows = slice(segment.start, segment.stop)
-            with self._matmul_precision():
-                # the actor does not change meanwhile: all next actions at once
-                following = self.next_actions(*(t[rows].flatten(0, 1) for t in batches.critic[-2:]))
+            # the actor does not change meanwhile: all next actions at once
+            following = self.next_actions(*(t[rows].flatten(0, 1) for t in batches.critic[-2:]))
             for i, *next_action in zip(segment, *(t.chunk(len(segment)) for t in following), strict=True):
-                with self._matmul_precision():
-                    metrics = self.critic_step(batches.of_critic(i), next_action)
-                yield CRITIC_METRICS, metrics
+                yield CRITIC_METRICS, self.critic_step(batches.of_critic(i), next_action)
             if segment[-1] in batches.actor_updates:
-                with self._matmul_precision():
-                    metrics = self.actor_step(batches.of_actor(batches.actor_updates.index(segment[-1])))
-                yield ACTOR_METRICS, metrics
+                batch = batches.of_actor(batches.actor_updates.index(segment[-1]))
+                yield ACTOR_METRICS, self.actor_step(batch)
 
     @torch.no_grad()
     def next_actions(self, obs: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The actor's normalised actions a' [B, A] in what it saw afterwards [B, D'], and log π(a'|s') [B]."""
-        with self._cast():
+        with self._matmul_precision(), self._cast():
             return self.distribution.rsample_normalized(self._pi(obs).float(), noise)
 
     def critic_step(self, batch: CriticBatch, next_action: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
@@ -155,15 +153,16 @@ class Update:
 
     @torch.no_grad()
     def _step_critic(self, batch: CriticBatch, next_action: torch.Tensor, next_log_prob: torch.Tensor) -> torch.Tensor:
-        with torch.enable_grad():
+        with torch.enable_grad(), self._matmul_precision():
             loss, metrics = self._critic_loss(batch, next_action, next_log_prob)
-        self._critic_descent.step(self._gradients(loss, self.critic_parameters))
+            gradients = self._gradients(loss, self.critic_parameters)
+        self._critic_descent.step(gradients)
         return metrics
 
     @torch.no_grad()
     def _step_actor(self, batch: ActorBatch) -> torch.Tensor:
         """One gradient step of the actor and of the temperature; gives :data:`ACTOR_METRICS`."""
-        with torch.enable_grad(), _frozen(self.critic_parameters):
+        with torch.enable_grad(), self._matmul_precision(), _frozen(self.critic_parameters):
             loss, log_prob = self._actor_loss(batch)
             gradients = self._gradients(loss, self.actor_parameters)
         self._actor_descent.step(gradients)
@@ -185,7 +184,15 @@ class Update:
         Returns:
             A function from normalised observations [N, D] to the network's output, without gradients.
         """
-        return self.backend.policy(network)
+        policy = self.backend.policy(network)
+        if self.device.type != "cuda":
+            return policy
+
+        def evaluate(obs: torch.Tensor) -> torch.Tensor:
+            with self._matmul_precision():
+                return policy(obs)
+
+        return evaluate
 
     def set_learning_rate(self, rate: float, actor_rate: float) -> None:
         """Change the learning rates; temperature and critics have the first one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,43 +36,53 @@ class Compiled(Backend):
     @property
     def is_warm(self) -> bool:
         """As :attr:`Backend.is_warm`: every program has run."""
-        return all(program.calls > 0 for program in self._programs[-2:])
+        return all(program.calls > 0 for program in self._programs)
 
     def compile(self, loss: Callable[..., Any]) -> Callable[..., Any]:
         """As :meth:`Backend.compile`."""
-        self._programs.append(_Program(loss, self._fall_back))
+        # the critics' loss and the actor's; those of before go
+        self._programs = [*self._programs[-1:], _Program(loss, self._fall_back)]
         return self._programs[-1]
 
 
 class CudaGraph(Compiled):
-    """``cuda-graph``: compiled losses, and gradient steps that the host launches with one call each."""
+    """``cuda-graph``: compiled losses, and gradient steps that the host launches with one call each.
 
-    def __init__(self, fall_back: bool = False) -> None:
+    Args:
+        device: The learner's device.
+        fall_back: As for :class:`Compiled`.
+    """
+
+    def __init__(self, device: torch.device, fall_back: bool = False) -> None:
         super().__init__(fall_back)
-        self._captured: list[Any] = []
+        self._device = device
+        self._captured: list[_Captured] = []
 
     @property
     def is_warm(self) -> bool:
         """As :attr:`Backend.is_warm`: every gradient step was captured."""
-        return super().is_warm and all(graph.counter >= WARM_UP for graph in self._captured[-2:])
+        return super().is_warm and all(graph.is_captured for graph in self._captured)
 
     def policy(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         """As :meth:`Backend.policy`; captured for the number of rows of the first call."""
         rows: list[int] = []
-        graph = _capture(module)
+        graph = _Captured(module, self._device)
 
         # the runner acts in inference mode, whose tensors a graph could not write to outside of it
         @torch.inference_mode(False)
         @torch.no_grad()
         def evaluate(obs: torch.Tensor) -> torch.Tensor:
-            rows[:] = rows or [len(obs)]
+            if not rows:
+                rows.append(len(obs))
+                for _ in range(WARM_UP - 1):  # at once, while no learner runs beside it
+                    graph(obs.clone())
             return graph(obs.clone()) if len(obs) == rows[0] else module(obs)
 
         return evaluate
 
     def capture(self, step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         """As :meth:`Backend.capture`."""
-        self._captured.append(_capture(step))
+        self._captured = [*self._captured[-1:], _Captured(step, self._device)]
         return self._captured[-1]
 
     def optimizer_options(self, device: torch.device) -> dict[str, Any]:
@@ -83,10 +94,30 @@ class CudaGraph(Compiled):
         return torch.tensor(value, device=device)
 
 
-def _capture(function: Callable[..., Any]) -> Any:
-    from tensordict.nn import CudaGraphModule  # not at the top: it takes a second
+class _Captured:
+    """A function that is captured at its :data:`WARM_UP`-th call."""
 
-    return CudaGraphModule(function, warmup=WARM_UP)
+    def __init__(self, function: Callable[..., Any], device: torch.device) -> None:
+        from tensordict.nn import CudaGraphModule  # not at the top: it takes a second
+
+        self._device = device
+        with torch.cuda.device(device):
+            self._graph = CudaGraphModule(function, warmup=WARM_UP, device=device)
+
+    @property
+    def is_captured(self) -> bool:
+        return self._graph.counter >= WARM_UP
+
+    def __call__(self, *inputs: Any) -> Any:
+        plain = torch.cuda.graph
+        if not self.is_captured:
+            # other threads, of the simulation or the replay, may use the device meanwhile
+            torch.cuda.graph = partial(plain, capture_error_mode="thread_local")  # type: ignore[misc,assignment]
+        try:
+            with torch.cuda.device(self._device):
+                return self._graph(*inputs)
+        finally:
+            torch.cuda.graph = plain  # type: ignore[misc]
 
 
 class _Program:
@@ -98,16 +129,18 @@ class _Program:
         self.calls = 0
 
     def __call__(self, *inputs: Any) -> Any:
-        self.calls += 1
         if self._compiled is not None:
             try:
-                return self._compiled(*inputs)
+                result = self._compiled(*inputs)
+                self.calls += 1
+                return result
             except Exception as error:
                 if not self._fall_back or not _is_of_the_compiler(error):
                     raise
                 reason = next(line for line in str(error).splitlines() if line.strip())
                 print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)
                 self._compiled = None
+        self.calls += 1
         return self._function(*inputs)
 
 

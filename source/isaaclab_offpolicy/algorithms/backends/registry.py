@@ -50,7 +50,9 @@ def make_backend(
         return _fastest(device, list(networks), precision, world_size)
     if name == "cpu":
         return _cpu(list(networks), precision)
-    return {"eager": Backend, "compiled": Compiled, "cuda-graph": CudaGraph}[name]()
+    if name == "cuda-graph":
+        return CudaGraph(device)
+    return {"eager": Backend, "compiled": Compiled}[name]()
 
 
 def _cpu(networks: list[nn.Module], precision: str) -> Cpu:
@@ -66,12 +68,12 @@ def _fastest(device: torch.device, networks: list[nn.Module], precision: str, wo
     if device.type == "cuda":
         # ranks that fell back one by one would no longer exchange the same; and NCCL does not shut down as long as
         # there are graphs that hold its collectives
-        return CudaGraph(fall_back=True) if world_size == 1 else Compiled()
+        return CudaGraph(device, fall_back=True) if world_size == 1 else Compiled()
     if device.type == "cpu":
         try:
             return _cpu(networks, precision)
-        except UnsupportedError:
-            pass  # torch knows other networks, too
+        except UnsupportedError as error:  # torch knows other networks, too
+            print(f"[WARNING] {error}; gradient steps are computed by torch, which is slower", file=sys.stderr)
         except RuntimeError as error:
             reason = next(line for line in str(error).splitlines() if line.strip())
             print(f"[WARNING] gradient steps are not compiled, which makes them slower: {reason}", file=sys.stderr)

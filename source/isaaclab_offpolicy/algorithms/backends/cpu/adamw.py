@@ -42,7 +42,9 @@ class AdamWDescent(Descent):
     def _find_state(self) -> None:
         """Note where parameters, moments and targets lie; a checkpoint brings other moments, all at once."""
         state = self.optimizer.state
-        if self._known is not None and state[self.parameters[0]].get("exp_avg") is self._known:
+        first = self.parameters[0]
+        same = self._known is not None and state[first].get("exp_avg") is self._known
+        if same and self._table[0, 1] == first.data_ptr():
             return
         for i, parameter in enumerate(self.parameters):
             if not state[parameter]:

@@ -75,6 +75,7 @@ class MLP:
         self.parameters = [parameter for layer in self.layers for parameter in layer.parameters]
         self.networks, self.inputs, _ = self.layers[0].shape
         self._plans: dict[tuple[int, int, bool], _Plan] = {}
+        self._at = self.parameters[0].data_ptr()
 
     def __call__(self, x: torch.Tensor, more: torch.Tensor | None = None) -> torch.Tensor:
         """Evaluate the network; gives what the module gives."""
@@ -89,6 +90,8 @@ class MLP:
 
     def plan(self, batch: int, keep: bool) -> _Plan:
         """How a batch of this size is evaluated."""
+        if self.parameters[0].data_ptr() != self._at:
+            self._plans, self._at = {}, self.parameters[0].data_ptr()  # the parameters have moved
         key = batch, torch.get_num_threads(), keep
         if key not in self._plans:
             self._plans[key] = _Plan(self, *key)
@@ -200,7 +203,9 @@ class _Differentiable(torch.autograd.Function):
         ctx.made = _Pass(mlp, x, more, keep=True)
         ctx.columns = x.shape[1]
         ctx.version = parameters[0]._version
-        return ctx.made.out
+        out = ctx.made.out
+        del ctx.made.out  # or output and context would hold each other for ever
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
