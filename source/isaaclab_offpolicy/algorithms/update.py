@@ -210,7 +210,7 @@ class Update:
         return {name: optimizer for name, optimizer in named.items() if optimizer is not None}
 
     def load_optimizer(self, name: str, state: dict[str, Any]) -> None:
-        """Restore an optimizer's moments and learning rate; how it is computed stays the backend's choice."""
+        """Restore an optimizer's state; its learning rate follows the configuration again at the next update phase."""
         optimizer = self.optimizers()[name]
         (own,) = optimizer.param_groups
         (saved,) = state["param_groups"]

@@ -114,11 +114,11 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     """Transitions collected with uniform random actions before learning."""
 
     train_freq: int = 1
-    """Vector steps between two rounds of learning."""
+    """Env steps between two update phases."""
 
     replay_ratio: float | None = published.REPLAY_RATIO
-    """Gradient steps per transition, whatever the number of environments: a round gets the nearest number that is a
-    multiple of ``policy_delay``."""
+    """Gradient steps per transition, whatever the number of environments: an update phase gets the nearest number that
+    is a multiple of ``policy_delay``."""
 
     gradient_steps: int | None = None
     """Gradient steps per update phase, in place of ``replay_ratio`` (which must be None then)."""
