@@ -163,7 +163,7 @@ def test_learning_follows_train_freq_and_replay_ratio(make_sac, num_envs: int, t
     rounds = sum(step % train_freq == 0 for step in range(5, 61))
     # what is owed is carried over, so that fractions are not lost
     assert sac.num_updates == pytest.approx(rounds * train_freq * num_envs / 10, abs=1)
-    assert int(sac.updater.actor_optimizer.state[sac.updater.actor_parameters[0]]["step"]) == sac.num_updates // 4
+    assert int(sac.updater.actor_optimizer.state[next(sac.actor.mlp.parameters())]["step"]) == sac.num_updates // 4
     metrics = sac.update()
     assert metrics["replay_ratio"] == pytest.approx(sac.num_updates / (60 * num_envs))
 

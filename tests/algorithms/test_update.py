@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -191,6 +192,11 @@ def cpu_network(module: torch.nn.Module) -> MLP:
     return MLP(module)
 
 
+def side_by_side(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    """All numbers in one row, as the kernels give the gradients of parameters."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
 @pytest.mark.parametrize("activation", ["elu", "relu", "tanh", "identity"])
 @pytest.mark.parametrize("layer_norm", [True, False])
 @pytest.mark.parametrize("batch", [5, 45, 300])
@@ -207,15 +213,13 @@ def test_critics_against_autograd(activation: str, layer_norm: bool, batch: int)
     if activation == "relu":
         # where rounding decides on which side of its kink a unit is, no gradient is the right one
         grad[:, near_a_kink(critic, obs, action)] = 0.0
-    parameters = list(critic.parameters())
     expected_q, q = critic(obs, action), network(obs, action)
     torch.testing.assert_close(q, expected_q, rtol=1e-5, atol=1e-5)
-    expected, gradients = (
-        torch.autograd.grad(out, [*parameters, obs, action], grad) for out in (expected_q, q)
-    )  # fmt: skip
-    torch.testing.assert_close(gradients, expected, rtol=1e-4, atol=1e-4)
+    expected = torch.autograd.grad(expected_q, [*critic.parameters(), obs, action], grad)
+    gradients = torch.autograd.grad(q, [network.leaf, obs, action], grad)
+    torch.testing.assert_close(side_by_side(gradients), side_by_side(expected), rtol=1e-4, atol=1e-4)
     # only the inputs' gradients, as the actor's step needs them, of two inputs and of one
-    critic.requires_grad_(False)
+    network.leaf.requires_grad_(False)
     (of_action,) = torch.autograd.grad(network(obs.detach(), action), [action], grad)
     torch.testing.assert_close(of_action, expected[-1], rtol=1e-4, atol=1e-4)
     joined = torch.cat((obs, action), dim=-1).detach().requires_grad_()
@@ -234,11 +238,31 @@ def test_an_actor_against_autograd(hidden: list[int]) -> None:
         modules += [torch.nn.Linear(fan_in, fan_out), torch.nn.Tanh()]
     actor = torch.nn.Sequential(*modules[:-1], torch.nn.Unflatten(-1, (2, 3)))
     obs, grad = torch.randn(45, 7, requires_grad=True), torch.randn(45, 2, 3)
-    expected_output, output = actor(obs), cpu_network(actor)(obs)
+    network = cpu_network(actor)
+    expected_output, output = actor(obs), network(obs)
     torch.testing.assert_close(output, expected_output, rtol=1e-5, atol=1e-5)
-    inputs = [*actor.parameters(), obs]
-    expected, gradients = (torch.autograd.grad(out, inputs, grad) for out in (expected_output, output))
-    torch.testing.assert_close(gradients, expected, rtol=1e-4, atol=1e-5)
+    expected = torch.autograd.grad(expected_output, [*actor.parameters(), obs], grad)
+    gradients = torch.autograd.grad(output, [network.leaf, obs], grad)
+    torch.testing.assert_close(side_by_side(gradients), side_by_side(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_and_gradients_outlive_the_passes_after_them() -> None:
+    """The memory of passes is used again and again, also while other passes wait for their backward pass."""
+    torch.manual_seed(0)
+    critic = QEnsemble(7, 3, [16, 8])
+    network, inputs = cpu_network(critic), [torch.randn(20, 10) for _ in range(3)]
+    with torch.no_grad():
+        evaluated = [network(x) for x in inputs]
+    outputs = [network(x) for x in inputs]
+    gradients = [torch.autograd.grad(q.square().sum(), [network.leaf]) for q in reversed(outputs)][::-1]
+    again = [torch.autograd.grad(network(x).square().sum(), [network.leaf]) for x in inputs]
+    for i, x in enumerate(inputs):
+        expected = critic(x)
+        torch.testing.assert_close(evaluated[i], expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(outputs[i], expected, rtol=1e-5, atol=1e-5)
+        of_parameters = torch.autograd.grad(expected.square().sum(), list(critic.parameters()))
+        for result in (gradients[i], again[i]):
+            torch.testing.assert_close(side_by_side(result), side_by_side(of_parameters), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_that_change_before_the_backward_pass_are_an_error() -> None:
@@ -254,12 +278,12 @@ def test_which_thread_is_faster_does_not_change_the_gradients() -> None:
     torch.manual_seed(0)
     critic = QEnsemble(7, 3, [64, 32])
     x, grad = torch.randn(300, 10), torch.randn(2, 300)
-    network, parameters, results = cpu_network(critic), list(critic.parameters()), []
+    network, results = cpu_network(critic), []
     threads = torch.get_num_threads()
     try:
         for number in (1, 2, 2, 3, 3):
             torch.set_num_threads(number)
-            results.append(torch.autograd.grad(network(x), parameters, grad))
+            results.append(torch.autograd.grad(network(x), [network.leaf], grad))
     finally:
         torch.set_num_threads(threads)
     for result in results[1:]:

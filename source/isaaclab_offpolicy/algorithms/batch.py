@@ -72,10 +72,10 @@ class Batches(NamedTuple):
                 yield range(start, last + 1)
             start = last + 1
 
-    def of_critic(self, i: int) -> CriticBatch:
-        """The critics' i-th batch."""
-        return CriticBatch(*(tensor[i] for tensor in self.critic))
+    def critics(self) -> list[CriticBatch]:
+        """The critics' batches one by one."""
+        return [CriticBatch(*tensors) for tensors in zip(*(tensor.unbind() for tensor in self.critic), strict=True)]
 
-    def of_actor(self, i: int) -> ActorBatch:
-        """The actor's i-th batch."""
-        return ActorBatch(*(tensor[i] for tensor in self.actor))
+    def actors(self) -> Iterator[ActorBatch]:
+        """The actor's batches one by one."""
+        return (ActorBatch(*tensors) for tensors in zip(*(tensor.unbind() for tensor in self.actor), strict=True))

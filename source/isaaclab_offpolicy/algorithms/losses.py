@@ -69,7 +69,7 @@ def critic_loss(q: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> 
         target: Targets y without gradient, shape [B].
         weight: Weights w, shape [B].
     """
-    return 0.5 * (weight * (q - target).square()).mean(dim=-1).sum()
+    return (weight * (q - target).square()).sum() * (0.5 / len(weight))
 
 
 def actor_loss(

@@ -62,17 +62,18 @@ class Update:
         self.entropy_coef, self.target_entropy = entropy_coef, target_entropy
         self.cfg, self.backend, self.world_size = cfg, backend, world_size
         self.device = next(critic.parameters()).device
-        self.actor_parameters, self.critic_parameters = list(actor.parameters()), list(critic.parameters())
         options = backend.optimizer_options(self.device)
         rate = backend.rate(cfg.learning_rate, self.device)
         adamw = partial(torch.optim.AdamW, weight_decay=cfg.weight_decay, **options)
-        self.critic_optimizer = adamw(self.critic_parameters, rate)
-        self.actor_optimizer = adamw(self.actor_parameters, backend.rate(actor_learning_rate(cfg), self.device))
-        self.entropy_optimizer = None
+        self.critic_optimizer = adamw(critic.parameters(), rate)
+        self.actor_optimizer = adamw(actor.parameters(), backend.rate(actor_learning_rate(cfg), self.device))
+        self.entropy_optimizer = self._temperature_descent = None
         if entropy_coef.learned:
             rate = backend.rate(cfg.learning_rate, self.device)
             self.entropy_optimizer = torch.optim.Adam(entropy_coef.parameters(), rate, **options)
+            self._temperature_descent = backend.descent(self.entropy_optimizer)
         self._pi, self._q, self._q_target = map(backend.network, (actor, critic, self.critic_target))
+        self._actor_leaves, self._critic_leaves = backend.leaves(self._pi), backend.leaves(self._q)
         self._critic_descent = backend.descent(self.critic_optimizer, list(self.critic_target.parameters()), cfg.tau)
         self._actor_descent = backend.descent(self.actor_optimizer)
         self.compile()
@@ -102,15 +103,15 @@ class Update:
         Yields:
             :data:`CRITIC_METRICS` and :data:`ACTOR_METRICS` with their values.
         """
+        critic_batches, actor_batches = batches.critics(), batches.actors()
         for segment in batches.segments():
             rows = slice(segment.start, segment.stop)
             # the actor does not change meanwhile: all next actions at once
             following = self.next_actions(*(t[rows].flatten(0, 1) for t in batches.critic[-2:]))
             for i, *next_action in zip(segment, *(t.chunk(len(segment)) for t in following), strict=True):
-                yield CRITIC_METRICS, self.critic_step(batches.of_critic(i), next_action)
+                yield CRITIC_METRICS, self.critic_step(critic_batches[i], next_action)
             if segment[-1] in batches.actor_updates:
-                batch = batches.of_actor(batches.actor_updates.index(segment[-1]))
-                yield ACTOR_METRICS, self.actor_step(batch)
+                yield ACTOR_METRICS, self.actor_step(next(actor_batches))
 
     @torch.no_grad()
     def next_actions(self, obs: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -155,24 +156,23 @@ class Update:
     def _step_critic(self, batch: CriticBatch, next_action: torch.Tensor, next_log_prob: torch.Tensor) -> torch.Tensor:
         with torch.enable_grad(), self._matmul_precision():
             loss, metrics = self._critic_loss(batch, next_action, next_log_prob)
-            gradients = self._gradients(loss, self.critic_parameters)
+            gradients = self._gradients(loss, self._critic_leaves)
         self._critic_descent.step(gradients)
         return metrics
 
     @torch.no_grad()
     def _step_actor(self, batch: ActorBatch) -> torch.Tensor:
         """One gradient step of the actor and of the temperature; gives :data:`ACTOR_METRICS`."""
-        with torch.enable_grad(), self._matmul_precision(), _frozen(self.critic_parameters):
+        with torch.enable_grad(), self._matmul_precision(), _frozen(self._critic_leaves):
             loss, log_prob = self._actor_loss(batch)
-            gradients = self._gradients(loss, self.actor_parameters)
+            gradients = self._gradients(loss, self._actor_leaves)
         self._actor_descent.step(gradients)
         temperature_loss = torch.zeros_like(loss)
-        if self.entropy_optimizer is not None:
+        if self._temperature_descent is not None:
             log_alpha = self.entropy_coef.log_value
             with torch.enable_grad():
                 temperature_loss = losses.temperature_loss(log_alpha, log_prob, self.target_entropy)
-            (log_alpha.grad,) = self._average(torch.autograd.grad(temperature_loss, [log_alpha]))
-            self.entropy_optimizer.step()
+            self._temperature_descent.step(self._average(torch.autograd.grad(temperature_loss, [log_alpha])))
         return torch.stack([loss, -log_prob.mean(), temperature_loss]).detach()
 
     def policy(self, network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -219,9 +219,9 @@ class Update:
         optimizer.load_state_dict({**state, "param_groups": [{**saved, **how, "lr": rate}]})
         optimizer.param_groups[0]["lr"] = rate
 
-    def _gradients(self, loss: torch.Tensor, parameters: list[nn.Parameter]) -> list[torch.Tensor]:
+    def _gradients(self, loss: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor]:
         """Gradients of a loss, averaged over all processes and clipped."""
-        gradients = self._average(torch.autograd.grad(loss, parameters))
+        gradients = self._average(torch.autograd.grad(loss, leaves))
         if self.cfg.max_grad_norm is None:
             return gradients
         norm = nn.utils.get_total_norm(gradients)
@@ -257,12 +257,12 @@ class Update:
 
 
 @contextmanager
-def _frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Within the context no gradients of these parameters are computed, only those of what passes through them."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)
+def _frozen(leaves: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Within the context no gradients of these leaves are computed, only those of what passes through them."""
+    for leaf in leaves:
+        leaf.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
+        for leaf in leaves:
+            leaf.requires_grad_(True)

@@ -256,4 +256,4 @@ def _act(sac: SAC, obs: TensorDict) -> torch.Tensor:
 def _batches(sac: SAC) -> tuple[CriticBatch, ActorBatch]:
     """One batch each."""
     batches = sac.sample_batches(sac.cfg.policy_delay)
-    return batches.of_critic(0), batches.of_actor(0)
+    return batches.critics()[0], next(batches.actors())

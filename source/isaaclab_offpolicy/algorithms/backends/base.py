@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -31,7 +31,7 @@ class Descent:
 
     @torch.no_grad()
     def step(self, gradients: Sequence[torch.Tensor]) -> None:
-        """Step with these gradients, in the order of the parameters."""
+        """Step with these gradients, in the order of :meth:`Backend.leaves`."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
@@ -58,6 +58,13 @@ class Backend:
             UnsupportedError: If the backend does not know networks of this kind.
         """
         return module
+
+    def leaves(self, network: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
+        """What a function of :meth:`network` is differentiated with respect to: all parameters, or their stand-in.
+
+        Gradients of them are what :meth:`Descent.step` takes.
+        """
+        return list(cast(nn.Module, network).parameters())
 
     def policy(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         """A network as a function of observations [N, D] that is only evaluated."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -30,6 +31,10 @@ class Cpu(Backend):
     def network(self, module: nn.Module) -> Callable[..., torch.Tensor]:
         """As :meth:`Backend.network`, for an actor of rsl_rl and for critics."""
         return MLP(module)
+
+    def leaves(self, network: Callable[..., torch.Tensor]) -> list[torch.Tensor]:
+        """As :meth:`Backend.leaves`: one stand-in for all parameters."""
+        return [cast(MLP, network).leaf]
 
     def policy(self, module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         """As :meth:`Backend.policy`."""

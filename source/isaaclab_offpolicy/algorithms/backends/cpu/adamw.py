@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -25,15 +26,16 @@ class AdamWDescent(Descent):
         super().__init__(optimizer, targets, tau)
         self._known: torch.Tensor | None = None
         self._table = np.zeros((len(self.parameters), FIELDS), dtype=np.int64)
+        self._offsets = np.array(offsets(self.parameters))
 
     def step(self, gradients: Sequence[torch.Tensor]) -> None:
         """As :meth:`Descent.step`."""
         (group,) = self.optimizer.param_groups  # anew: a checkpoint brings another
+        (gradient,) = gradients  # of all parameters side by side
         self._find_state()
-        gradients = [gradient.contiguous() for gradient in gradients]
-        self._table[:, 2] = [gradient.data_ptr() for gradient in gradients]
+        self._table[:, 2] = gradient.data_ptr() + self._offsets
         kernels().adamw(
-            self._table.ctypes.data, len(gradients), *group["betas"], group["lr"], group["eps"],
+            self._table.ctypes.data, len(self._table), *group["betas"], group["lr"], group["eps"],
             group["lr"] * group["weight_decay"], self.tau, torch.get_num_threads(),
         )  # fmt: skip
         # autograd shall notice where a backward pass comes too late
@@ -55,3 +57,8 @@ class AdamWDescent(Descent):
             target = self.targets[i].data_ptr() if self.targets else 0
             self._table[i] = [parameter.numel(), parameter.data_ptr(), 0, first, second, target, step]
         self._known = state[self.parameters[0]]["exp_avg"]
+
+
+def offsets(parameters: Sequence[torch.Tensor]) -> list[int]:
+    """Where each of several arrays starts when they lie side by side [B]."""
+    return list(accumulate((4 * p.numel() for p in parameters[:-1]), initial=0))

@@ -14,6 +14,7 @@ from torch import nn
 
 from ...critic import LAYER_NORM_EPS, QEnsemble
 from ..base import UnsupportedError
+from .adamw import offsets
 from .build import kernels, sgemm
 
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ELU: 0, nn.ReLU: 1, nn.Tanh: 2, nn.Identity: 3}
@@ -71,10 +72,12 @@ class MLP:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self.layers, self._shaped = _critic(module) if isinstance(module, QEnsemble) else _actor(module)
-        self.parameters = [parameter for layer in self.layers for parameter in layer.parameters]
+        self.layers, self._shape = _critic(module) if isinstance(module, QEnsemble) else _actor(module)
+        self.parameters = list(module.parameters())
         self.networks, self.inputs, _ = self.layers[0].shape
-        self._plans: dict[tuple[int, int, bool], _Plan] = {}
+        self.leaf = torch.empty(sum(p.numel() for p in self.parameters), requires_grad=True)
+        """Stands for all parameters in autograd, which so has one gradient to hand on in place of many; never read."""
+        self._passes: dict[tuple[int, int, bool], list[_Pass]] = {}
         self._at = self.parameters[0].data_ptr()
 
     def __call__(self, x: torch.Tensor, more: torch.Tensor | None = None) -> torch.Tensor:
@@ -85,17 +88,28 @@ class MLP:
         x = x.to(torch.float32).contiguous()
         more = None if more is None else more.to(torch.float32).contiguous()
         if torch.is_grad_enabled():
-            return self._shaped(_Differentiable.apply(self, x, more, *self.parameters))
-        return self._shaped(_Pass(self, x, more, keep=False).out)
+            return _Differentiable.apply(self, x, more, self.leaf)
+        with_memory = self.take(len(x), keep=False)
+        out = with_memory.forward(x, more)
+        self.give_back(with_memory)
+        return out
 
-    def plan(self, batch: int, keep: bool) -> _Plan:
-        """How a batch of this size is evaluated."""
+    def output_shape(self, batch: int) -> tuple[int, ...]:
+        """Shape of what the module gives for a batch."""
+        return self._shape(batch)
+
+    def take(self, batch: int, keep: bool) -> _Pass:
+        """The memory for a pass of a batch of this size, for one user at a time."""
         if self.parameters[0].data_ptr() != self._at:
-            self._plans, self._at = {}, self.parameters[0].data_ptr()  # the parameters have moved
+            self._passes, self._at = {}, self.parameters[0].data_ptr()  # the parameters have moved
         key = batch, torch.get_num_threads(), keep
-        if key not in self._plans:
-            self._plans[key] = _Plan(self, *key)
-        return self._plans[key]
+        free = self._passes.setdefault(key, [])
+        return free.pop() if free else _Pass(self, *key)
+
+    def give_back(self, used: _Pass) -> None:
+        """Let a pass's memory be used again."""
+        if used.key in self._passes:
+            self._passes[used.key].append(used)
 
 
 FIELDS = 16
@@ -103,8 +117,8 @@ FIELDS = 16
 the parameters' gradients."""
 
 
-class _Plan:
-    """The kernels' table of layers for one size of batch, with addresses of memory relative to its start.
+class _Pass:
+    """Memory of a forward pass and of the backward pass that may follow it, and the kernels' table of addresses there.
 
     Args:
         mlp: The network.
@@ -114,111 +128,98 @@ class _Plan:
     """
 
     def __init__(self, mlp: MLP, batch: int, threads: int, keep: bool) -> None:
-        self.threads = threads
+        self.mlp, self.key, self._threads, self._keep = mlp, (batch, threads, keep), threads, keep
         # two blocks of each network for every thread at least
         block = min(BLOCK, max(8, -(-batch // (2 * threads))))
         rows, count = mlp.networks * batch, len(mlp.layers)
         table = np.zeros((count, FIELDS), dtype=np.int64)
-        self._at = 0
-        for fields, layer in zip(table, mlp.layers, strict=True):
+        at = dict(zip(map(id, mlp.parameters), offsets(mlp.parameters), strict=True))
+        gradients = np.full((count, 4), -1)
+        self._size = 0
+        for fields, of_gradients, layer in zip(table, gradients, mlp.layers, strict=True):
             _, inputs, outputs = layer.shape
-            parameters = (layer.weight, layer.bias, layer.norm_weight, layer.norm_bias)
             fields[:4] = inputs, outputs, layer.transposed, layer.activation
-            fields[4:8] = [0 if p is None else p.data_ptr() for p in parameters]
+            for i, parameter in enumerate((layer.weight, layer.bias, layer.norm_weight, layer.norm_bias)):
+                if parameter is not None:
+                    fields[4 + i], of_gradients[i] = parameter.data_ptr(), at[id(parameter)]
             top = layer is mlp.layers[-1]
             sizes = (rows * outputs * keep, rows * outputs * (keep or top), rows, rows)
             fields[8:12] = [self._place(size) for size in sizes]
-        self.table = table.reshape(-1)
-        self.memory_fields = np.ravel(FIELDS * np.arange(count)[:, None] + np.arange(8, 12))
-        self.gradient_fields = np.flatnonzero(table[:, 4:8]) // 4 * FIELDS + np.flatnonzero(table[:, 4:8]) % 4 + 12
-        self.out = int(table[-1, 9]) // 4
-        self.x = self._place(batch * mlp.inputs if keep else 0)
-        self.shape = count, mlp.networks, batch, block
-        network = (self.table.ctypes.data, *self.shape)
-        self.workspace = self._place(kernels().mlp_workspace(*network, False, threads))
-        self.size = self._at // 4
-        self.backward_workspace: int = kernels().mlp_workspace(*network, True, threads)
-
-    def _place(self, size: int) -> int:
-        """Where so many numbers come in the memory [B], at the start of a cache line."""
-        at = self._at
-        self._at += -(-4 * size // 64) * 64
-        return at
-
-
-class _Pass:
-    """A forward pass, and what it left for its backward pass.
-
-    Args:
-        mlp: The network.
-        x: The inputs, or the first of them, shape [B, I'].
-        more: The others, shape [B, I - I'].
-        keep: Whether a backward pass may follow.
-    """
-
-    def __init__(self, mlp: MLP, x: torch.Tensor, more: torch.Tensor | None, keep: bool) -> None:
-        self.mlp, self.plan = mlp, mlp.plan(len(x), keep)
-        plan = self.plan
-        self._memory = torch.empty(plan.size)
+        x = self._place(batch * mlp.inputs if keep else 0)
+        shape = count, mlp.networks, batch, block
+        workspace = self._place(kernels().mlp_workspace(table.ctypes.data, *shape, keep, threads))
+        self._memory = torch.empty(self._size // 4)
         start = self._memory.data_ptr()
-        self._table = plan.table.copy()
-        self._table[plan.memory_fields] += start
-        shape = (mlp.networks, len(x), mlp.layers[-1].shape[2])
-        self.out = self._memory.as_strided(shape, (shape[1] * shape[2], shape[2], 1), plan.out)
-        self._first, self._x = x, x.data_ptr() if more is None else start + plan.x
-        kernels().mlp_forward(
-            sgemm(), self._table.ctypes.data, *plan.shape, x.data_ptr(), x.shape[1], _at(more), self._x, keep,
-            LAYER_NORM_EPS, start + plan.workspace, plan.threads,
-        )  # fmt: skip
+        self._out = self._memory[int(table[-1, 9]) // 4 :][: rows * mlp.layers[-1].shape[2]]
+        self._out = self._out.view(mlp.output_shape(batch))
+        table[:, 8:12] += start
+        self._gradients, self._offsets = np.nonzero(gradients >= 0), gradients[gradients >= 0]
+        self._table, self._x, self._workspace = table, start + x, start + workspace
+        self._network = table.ctypes.data, *shape
 
-    def backward(self, grad: torch.Tensor, parameters: bool, first: int | None) -> tuple[list[torch.Tensor], Any]:
+    def forward(self, x: torch.Tensor, more: torch.Tensor | None) -> torch.Tensor:
+        """The network's outputs; the inputs must stay until the backward pass."""
+        self._first, self._input = x, x.data_ptr() if more is None else self._x
+        kernels().mlp_forward(
+            sgemm(), *self._network, x.data_ptr(), x.shape[1], _at(more), self._input, self._keep, LAYER_NORM_EPS,
+            self._workspace, self._threads,
+        )  # fmt: skip
+        return self._out.clone()
+
+    def backward(self, grad: torch.Tensor, parameters: bool, first: int | None) -> tuple[Any, Any]:
         """The backward pass, which can be made once.
 
         Args:
-            grad: Gradient with respect to :attr:`out`, shape [C, B, O].
+            grad: Gradient with respect to the outputs.
             parameters: Whether to compute the gradients of the parameters.
             first: From which input on to compute those of the inputs; None for none.
 
         Returns:
-            Gradients of the parameters in their order, and of the inputs, shape [C, B, I - first], or None.
+            Gradients of the parameters side by side, as :attr:`MLP.leaf` stands for them, or None; and of the inputs,
+            shape [C, B, I - first], or None.
         """
-        plan, mlp, grad = self.plan, self.mlp, grad.contiguous()
-        gradients = [torch.empty_like(p, requires_grad=False) for p in mlp.parameters] if parameters else []
-        if parameters:
-            self._table[plan.gradient_fields] = [gradient.data_ptr() for gradient in gradients]
+        mlp, grad = self.mlp, grad.contiguous()
+        gradients = torch.empty(len(mlp.leaf)) if parameters else None
+        if gradients is not None:
+            self._table[:, 12:][self._gradients] = gradients.data_ptr() + self._offsets
         of_inputs = None if first is None else torch.empty(mlp.networks, len(self._first), mlp.inputs - first)
-        workspace = torch.empty(plan.backward_workspace)
         kernels().mlp_backward(
-            sgemm(), self._table.ctypes.data, *plan.shape, self._x, grad.data_ptr(), parameters, _at(of_inputs),
-            first or 0, workspace.data_ptr(), plan.threads,
+            sgemm(), *self._network, self._input, grad.data_ptr(), parameters, _at(of_inputs), first or 0,
+            self._workspace, self._threads,
         )  # fmt: skip
         return gradients, of_inputs
+
+    def _place(self, size: int) -> int:
+        """Where so many numbers come in the memory [B], at the start of a cache line."""
+        at = self._size
+        self._size += -(-4 * size // 64) * 64
+        return at
 
 
 class _Differentiable(torch.autograd.Function):
     """:class:`_Pass` for autograd."""
 
     @staticmethod
-    def forward(ctx: Any, mlp: MLP, x: torch.Tensor, more: torch.Tensor | None, *parameters: torch.Tensor) -> Any:
-        ctx.made = _Pass(mlp, x, more, keep=True)
+    def forward(ctx: Any, mlp: MLP, x: torch.Tensor, more: torch.Tensor | None, leaf: torch.Tensor) -> Any:
+        ctx.made = mlp.take(len(x), keep=True)
         ctx.columns = x.shape[1]
-        ctx.version = parameters[0]._version
-        out = ctx.made.out
-        del ctx.made.out  # or output and context would hold each other for ever
-        return out
+        ctx.version = mlp.parameters[0]._version
+        return ctx.made.forward(x, more)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> Any:
-        if ctx.made.mlp.parameters[0]._version != ctx.version:
+        mlp = ctx.made.mlp
+        if mlp.parameters[0]._version != ctx.version:
             raise RuntimeError("the network's parameters were changed between its forward and its backward pass")
-        _, of_x, of_more, *of_parameters = ctx.needs_input_grad
+        _, of_x, of_more, of_leaf = ctx.needs_input_grad
         first = 0 if of_x else ctx.columns if of_more else None
-        gradients, inputs = ctx.made.backward(grad, any(of_parameters), first)
-        del ctx.made  # it has become the backward pass's memory
+        gradients, inputs = ctx.made.backward(grad, of_leaf, first)
+        mlp.give_back(ctx.made)
+        del ctx.made  # z has become its gradient
         x = inputs.sum(dim=0)[:, : ctx.columns] if of_x else None
         more = inputs.sum(dim=0)[:, ctx.columns - first :] if of_more else None
-        return None, x, more, *(gradients or [None] * len(of_parameters))
+        return None, x, more, gradients
 
 
 def _at(tensor: torch.Tensor | None) -> int | None:
@@ -226,8 +227,8 @@ def _at(tensor: torch.Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-Shaped = Callable[[torch.Tensor], torch.Tensor]
-"""Gives the kernels' outputs [C, B, O] the shape of the module's."""
+Shape = Callable[[int], tuple[int, ...]]
+"""Shape of a module's outputs for a batch; the kernels' are [C, B, O], in the same order in memory."""
 
 
 def _activation(module: nn.Module) -> int:
@@ -237,12 +238,10 @@ def _activation(module: nn.Module) -> int:
     return ACTIVATIONS[type(module)]
 
 
-def _actor(network: nn.Module) -> tuple[list[Layer], Shaped]:
+def _actor(network: nn.Module) -> tuple[list[Layer], Shape]:
     """Layers of rsl_rl's multi-layer perceptron."""
     modules = list(network) if isinstance(network, nn.Sequential) else []
-    shape: tuple[int, ...] = (-1,)
-    if modules and isinstance(modules[-1], nn.Unflatten):
-        shape = tuple(modules.pop().unflattened_size)  # type: ignore[arg-type]
+    unflatten = modules.pop() if modules and isinstance(modules[-1], nn.Unflatten) else None
     linear, between = modules[::2], modules[1::2]
     if len(linear) != len(between) + 1 or not all(isinstance(m, nn.Linear) and m.bias is not None for m in linear):
         raise UnsupportedError("backend 'cpu' knows multi-layer perceptrons, which the actor is not")
@@ -250,13 +249,14 @@ def _actor(network: nn.Module) -> tuple[list[Layer], Shaped]:
         Layer(module.weight, module.bias, None, None, _activation(activation))  # type: ignore[arg-type]
         for module, activation in zip(linear, [*between, nn.Identity()], strict=True)
     ]
-    return layers, lambda out: out[0].unflatten(-1, shape)
+    shape = (layers[-1].shape[2],) if unflatten is None else tuple(unflatten.unflattened_size)  # type: ignore[arg-type]
+    return layers, lambda batch: (batch, *shape)
 
 
-def _critic(critic: QEnsemble) -> tuple[list[Layer], Shaped]:
+def _critic(critic: QEnsemble) -> tuple[list[Layer], Shape]:
     """Layers of critics."""
     hidden, activation = len(critic.weights) - 1, _activation(critic.activation)
     norms = list(zip(critic.norm_weights, critic.norm_biases, strict=True)) or [(None, None)] * hidden
     layers = [Layer(critic.weights[i], critic.biases[i], *norms[i], activation) for i in range(hidden)]
     layers.append(Layer(critic.weights[-1], critic.biases[-1], None, None, _activation(nn.Identity())))
-    return layers, lambda out: out.squeeze(-1)
+    return layers, lambda batch: (critic.weights[0].shape[0], batch)
