@@ -360,27 +360,24 @@ class ReplayBuffer:
         """The transitions with these indices."""
         self._wait()
         age, env, newest = indices
+        # the n steps of the returns side by side, shape [n, G, B]
+        k = torch.arange(self.n_steps, device=self.device).view(-1, 1, 1)
         row = torch.remainder(newest - 1 - age, self.rows)
-        start = row * self.num_envs + env
-        reward, ended, terminated = (_take(column, start) for column in (self.reward, self.done, self.terminated))
-        steps, discount = torch.ones_like(age), torch.full_like(reward, self.gamma)
-        for k in range(1, self.n_steps):
-            # the return goes on while the episode does and there is another row
-            going = ~ended & (age >= k)
-            index = torch.remainder(row + k, self.rows) * self.num_envs + env
-            reward = reward + going * self.gamma**k * _take(self.reward, index)
-            terminated = terminated | (going & _take(self.terminated, index))
-            ended = ended | (going & _take(self.done, index))
-            steps = steps + going
-            discount = torch.where(going, discount * self.gamma, discount)
+        index = torch.remainder(row + k, self.rows) * self.num_envs + env
+        reward, done, terminated = (_take(column, index) for column in (self.reward, self.done, self.terminated))
+        going = age >= k  # a return goes on while there is another row, and the episode does
+        for i in range(1, self.n_steps):
+            going[i] &= going[i - 1] & ~done[i - 1]
+        powers = self.gamma ** torch.arange(self.n_steps + 1, dtype=reward.dtype, device=self.device)
+        steps = going.sum(dim=0)
         last = torch.remainder(row + steps, self.rows)
         return ReplayBatch(
             obs={group: ring.take(row, env) for group, ring in self.obs.items()},
-            action=_take(self.action, start),
-            reward=reward,
+            action=_take(self.action, index[0]),
+            reward=(going * reward * powers[:-1].view(-1, 1, 1)).sum(dim=0),
             next_obs={group: ring.take(last, env) for group, ring in self.obs.items()},
-            discount=torch.where(terminated, 0.0, discount),
-            weight=_take(self.is_start, start).to(reward.dtype),
+            discount=torch.where((going & terminated).any(dim=0), 0.0, powers[steps]),
+            weight=_take(self.is_start, index[0]).to(reward.dtype),
         )
 
     def _mark_written(self, source: torch.Tensor) -> None:
