@@ -11,6 +11,7 @@ from typing import Literal
 from isaaclab.utils import configclass
 
 from isaaclab_offpolicy.algorithms import published
+from isaaclab_offpolicy.training.watchdog import STEP_LIMIT
 
 
 @configclass
@@ -41,6 +42,9 @@ class Sb3AgentCfg:
 
     eval_episodes: int = 256
     """Episodes of an evaluation."""
+
+    step_limit: float = STEP_LIMIT
+    """Time after which an env step that does not return ends the training [s]; infinite to wait for ever."""
 
     log_interval: int = 20_000
     """Transitions between two rows of the log."""

@@ -35,13 +35,18 @@ from isaaclab_offpolicy.training.runs import (
     replay_path,
 )
 from isaaclab_offpolicy.training.signals import Interruption
+from isaaclab_offpolicy.training.watchdog import PULSE
 
+from ..simulation import reproduction
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
 from .models import build, constructor_options
 from .vec_env import NormalizedVecEnv
+
+COMPILED_AFTER = 3
+"""Update phases after which JAX has compiled all that there is."""
 
 COUNT_EVERY = 16
 """Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
@@ -54,23 +59,42 @@ class TrainingCallback(BaseCallback):
         cfg: The agent's configuration.
         run_dir: The run's folder.
         max_time: Wall-clock limit [s].
+        step_limit: Time that an env step may take [s], in place of the configuration's.
+        round_size: Transitions of a round of collection and learning, where their number was given.
     """
 
-    def __init__(self, cfg: Sb3AgentCfg, run_dir: Path, max_time: float | None) -> None:
+    def __init__(
+        self,
+        cfg: Sb3AgentCfg,
+        run_dir: Path,
+        max_time: float | None,
+        step_limit: float | None = None,
+        round_size: int | None = None,
+    ) -> None:
         super().__init__()
-        self.cfg, self.run_dir, self.max_time = cfg, run_dir, max_time
+        self.cfg, self.run_dir, self.max_time, self.round_size = cfg, run_dir, max_time, round_size
+        self.step_limit = cfg.step_limit if step_limit is None else step_limit
         self.last_checkpoint: Path | None = None
         self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
         self._interruption = Interruption()
         self._saturation: SaturationMonitor | None = None
-        self._acted = 0
+        self._acted = self._phases = 0
 
     def _on_training_start(self) -> None:
         now, steps = time.perf_counter(), self.num_timesteps
         self._start = self._last_time = now
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
+        self._first_update = getattr(self.model, "_n_updates", 0)
         self._interruption.listen()
+        deadline = None if self.max_time is None else self._start + self.max_time
+        PULSE.watch(self.step_limit, deadline, **reproduction(base_env(self.training_env), self.cfg.seed))
+
+    def _iterations_left(self) -> int | None:
+        """Rounds that are still to come; None where ``total_timesteps`` tells when the training ends."""
+        if self.round_size is None:
+            return None
+        return max(0, -(-(self.model._total_timesteps - self.num_timesteps) // self.round_size))
 
     def _is_over(self) -> bool:
         return self._interruption.requested or (
@@ -78,6 +102,7 @@ class TrainingCallback(BaseCallback):
         )
 
     def _on_step(self) -> bool:
+        PULSE.beat()
         steps, now = self.num_timesteps, time.perf_counter()
         rewards = self.locals["rewards"]
         if not np.isfinite(rewards).all() or not np.isfinite(self.locals["new_obs"]).all():
@@ -112,6 +137,11 @@ class TrainingCallback(BaseCallback):
             self._saturation.add(torch.from_numpy(unit), COUNT_EVERY)
         self._acted += 1
 
+    def _on_rollout_end(self) -> None:
+        self._phases += int(getattr(self.model, "_n_updates", 0) > self._first_update)
+        if self._phases < COMPILED_AFTER:
+            PULSE.slow()
+
     def _on_rollout_start(self) -> None:
         if self.cfg.eval_interval and self.num_timesteps - self._last_eval >= self.cfg.eval_interval:
             self._last_eval = self.num_timesteps
@@ -124,13 +154,16 @@ class TrainingCallback(BaseCallback):
 
     def close(self) -> None:
         """Give the signals back, once everything is written."""
+        PULSE.end()
         self._interruption.close()
 
     def save(self) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
+        PULSE.slow()
         path = self.run_dir / f"model_{self.num_timesteps}.zip"
         if self._write(path):
             self.last_checkpoint = path
+            PULSE.tell(checkpoint=str(path), transitions=self.num_timesteps, left=self._iterations_left())
             # after what is small and matters most; without it, the one of an earlier checkpoint stays
             if isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer and save_replay(self.model, path):
                 remove_older_replays(cast(Path, replay_path(path)))
@@ -231,6 +264,7 @@ def evaluate_deterministic(
         while (done < rounds).any() and not stop():
             actions, _ = model.predict(obs, deterministic=True)
             obs, _, dones, infos = env.step(actions)
+            PULSE.beat()
             returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
             done += dones
         if normalizer is not None:
@@ -243,13 +277,14 @@ def evaluate_deterministic(
     return statistics.mean(returns) if (done >= rounds).all() else None
 
 
-def run(command: Sequence[str], max_time: float | None = None) -> None:
+def run(command: Sequence[str], max_time: float | None = None, step_limit: float | None = None) -> None:
     """Train as Isaac Lab's ``train`` does for its libraries.
 
     Args:
         command: Isaac Lab's arguments, such as ``--task``, ``--agent``, ``--num_envs``, ``--device``, ``--checkpoint``
             and overrides.
         max_time: Wall-clock limit of the training [s].
+        step_limit: Time that an env step may take [s], in place of the configuration's.
 
     Raises:
         ConfigError: With one line that says what is wrong.
@@ -301,7 +336,7 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
         apply_video_recording(env_cfg, str(run_dir), args)
         env = create_isaaclab_env(args.task, env_cfg, args, convert_marl_to_single_agent=False)
         try:
-            train(cfg, env, run_dir, args.checkpoint, max_time, args.max_iterations)
+            train(cfg, env, run_dir, args.checkpoint, max_time, args.max_iterations, step_limit)
         finally:
             close_env(env)
 
@@ -313,6 +348,7 @@ def train(
     checkpoint: str | None = None,
     max_time: float | None = None,
     max_iterations: int | None = None,
+    step_limit: float | None = None,
 ) -> BaseAlgorithm:
     """Train an agent.
 
@@ -323,6 +359,7 @@ def train(
         checkpoint: Checkpoint to go on from.
         max_time: Wall-clock limit [s].
         max_iterations: Rounds of collection and learning, in place of ``total_timesteps``.
+        step_limit: Time that an env step may take [s], in place of the configuration's.
 
     Returns:
         The trained agent.
@@ -339,6 +376,7 @@ def train(
             model = load_for_training(cfg, contents, vec_env, device, str(run_dir))
             if off_policy is not None:
                 restore_replay(model, off_policy, Path(checkpoint))
+            PULSE.tell(checkpoint=checkpoint, transitions=model.num_timesteps)
         else:
             vec_env = make_vec_env(env, cfg)
             model = build(cfg, vec_env, device, str(run_dir))
@@ -346,16 +384,17 @@ def train(
         raise ConfigError(f"action bounds: {error}") from None
     except (ValueError, TypeError, AssertionError) as error:
         raise ConfigError(f"{checkpoint or 'the configuration of the agent'}: {error}") from None
-    total = cfg.total_timesteps - model.num_timesteps
+    total, round_size = cfg.total_timesteps - model.num_timesteps, None
     if max_iterations is not None:
         steps = off_policy.train_freq if off_policy is not None else cfg.n_steps  # type: ignore[attr-defined]
-        total = max_iterations * steps * vec_env.num_envs
+        round_size = steps * vec_env.num_envs
+        total = max_iterations * round_size
     if total <= 0:
         raise ConfigError(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
     write_provenance(run_dir, base_env(vec_env).bounds)
-    callback = TrainingCallback(cfg, run_dir, max_time)
+    callback = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size)
     try:
         model.learn(
             total,
