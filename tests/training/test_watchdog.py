@@ -139,13 +139,13 @@ def test_a_signal_to_what_moves_is_left_to_it(start, number: signal.Signals) -> 
 
 def test_what_takes_long_and_says_so_is_left_alone(start) -> None:
     slow = ["sleep 3", "beat 4", "slow", "sleep 3", "beat 5", "end", "sleep 3", "say done"]
-    watched = start(slow, limit=1)
+    watched = start(slow, limit=2)
     watched.wait_for("done")
     assert watched.end() == (0, "")
 
 
 def test_what_was_stopped_or_suspended_is_left_alone(start) -> None:
-    watched = start(["beat 10", "say now", "beat 50", "say done"], limit=1)
+    watched = start(["beat 10", "say now", "beat 50", "say done"], limit=2)
     pid = int(watched.wait_for("pid"))
     watched.wait_for("now")
     os.kill(pid, signal.SIGSTOP)
@@ -186,7 +186,9 @@ def test_statuses_are_passed_on(start) -> None:
 
 @pytest.mark.parametrize("crash", ["SIGSEGV", "SIGKILL", "SIGABRT"])
 def test_a_crash_starts_again_from_the_last_checkpoint(start, crash: str) -> None:
-    watched = start(["beat 5", "save 10", f"signal {crash}"], ["save 20", "hang"], ["say done"], limit=1, restarts=3)
+    watched = start(
+        ["beat 5", "save 10", f"signal {crash}"], ["save 20", "beat 5", "hang"], ["say done"], limit=1, restarts=3
+    )
     status, errors = watched.end()
     assert status == 0 and f"error: crashed: {crash}" in errors
     assert f"restart 1 of 3, since it crashed ({crash}): from model_10.pt (10 transitions)" in errors
@@ -222,10 +224,10 @@ def test_restarts_are_counted(start) -> None:
 
 
 def test_the_time_counts_over_all_restarts(start) -> None:
-    watched = start(["save 10", "signal SIGSEGV"], ["save 20"], limit=1, max_time=100.0, restarts=5)
+    watched = start(["save 10", "beat 50", "signal SIGSEGV"], ["save 20"], limit=60, max_time=100.0, restarts=5)
     assert watched.end()[0] == 0
     *_, option, seconds = watched.starts()[1].split(" --max_iterations")[0].split()
-    assert option == "--max_time" and 90.0 < float(seconds.removesuffix("s")) < 100.0
+    assert option == "--max_time" and 0.0 < float(seconds.removesuffix("s")) < 99.5
 
 
 def test_what_crashes_on_its_way_out_is_not_started_again(start) -> None:

@@ -112,8 +112,9 @@ def run(
     from isaaclab_offpolicy.action_bounds import BoundsError, action_bounds
     from isaaclab_offpolicy.agents.table import AGENTS
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
-    from isaaclab_offpolicy.runners.simulation import load_policy, reproduction, running_task
+    from isaaclab_offpolicy.runners.simulation import load_policy, running_task
     from isaaclab_offpolicy.training.progress import end_line, show_line
+    from isaaclab_offpolicy.training.provenance import reproduction
     from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT
 
     with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):

@@ -24,7 +24,7 @@ from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.progress import end_line
-from isaaclab_offpolicy.training.provenance import write_provenance
+from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
 from isaaclab_offpolicy.training.runs import (
     CHECKPOINTS_OF,
     MIN_EPISODES,
@@ -36,7 +36,6 @@ from isaaclab_offpolicy.training.safe_load import load_tensors, read_checkpoint_
 from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT
 
 from .logger import ProgressLogger, TimeLimitReached
-from .simulation import reproduction
 
 
 class Runner(OnPolicyRunner):

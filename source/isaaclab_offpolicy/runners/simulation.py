@@ -24,26 +24,6 @@ def collect_garbage_rarely() -> None:
     atexit.register(gc.freeze)
 
 
-def reproduction(env: Any, seed: int | None) -> dict[str, Any]:
-    """What repeats a training, as far as the environment tells: task, engine, seed, number of environments.
-
-    Args:
-        env: Isaac Lab's environment, or a wrapper of it.
-        seed: Seed of the training.
-    """
-    from isaaclab_offpolicy.engine.defaults import engine_name
-
-    unwrapped = getattr(env, "unwrapped", env)
-    physics = getattr(getattr(unwrapped.cfg, "sim", None), "physics", None)
-    facts = {
-        "task": getattr(getattr(unwrapped, "spec", None), "id", None),
-        "engine": None if physics is None else engine_name(physics),
-        "seed": seed,
-        "environments": env.num_envs,
-    }
-    return {name: value for name, value in facts.items() if value is not None}
-
-
 @contextmanager
 def running_task(
     task: str,

@@ -26,7 +26,7 @@ from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.progress import ProgressTable
-from isaaclab_offpolicy.training.provenance import write_provenance
+from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
 from isaaclab_offpolicy.training.runs import (
     CHECKPOINTS_OF,
     MIN_EPISODES,
@@ -37,7 +37,6 @@ from isaaclab_offpolicy.training.runs import (
 from isaaclab_offpolicy.training.signals import Interruption
 from isaaclab_offpolicy.training.watchdog import PULSE
 
-from ..simulation import reproduction
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
 from .collection import StepReplayBuffer, base_env
