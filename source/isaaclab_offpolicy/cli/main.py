@@ -67,14 +67,14 @@ def run(command: str, arguments: Sequence[str] | None = None, own: bool = False)
     """
     own = own or arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if own and command in WATCHED and not PULSE.attach():
-        from .restarts import run_watched
 
-        return guard(lambda: run_watched(command, arguments))
-
-    def call() -> None:
+    def call() -> int | None:
         module = importlib.import_module(f"isaaclab_offpolicy.{COMMANDS[one_of('command', command, COMMANDS)][0]}")
-        module.main(arguments)
+        if own and command in WATCHED and not PULSE.attach():
+            from .restarts import run_watched
+
+            return run_watched(module, arguments)
+        return module.main(arguments)
 
     return guard(call)
 

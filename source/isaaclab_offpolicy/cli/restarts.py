@@ -5,34 +5,36 @@
 
 from __future__ import annotations
 
-import importlib
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.training.watchdog import Ending, watched
 
 
-def run_watched(command: str, arguments: Sequence[str]) -> int:
-    """Run the command of this process in another one; gives the exit status.
+def run_watched(module: ModuleType, arguments: Sequence[str]) -> int | None:
+    """Run the command of this process in another one, unless nothing is to be watched; gives the exit status.
 
     Args:
-        command: One of :data:`.main.WATCHED`.
+        module: That of the command.
         arguments: Its arguments.
 
     Raises:
         ConfigError: If it cannot be restarted as asked for.
     """
+    # answers --help, too
+    args, rest = module.parser().parse_known_args(arguments)
+    restarts = getattr(args, "restarts", 0)
+    if restarts and "--distributed" in rest:
+        raise ConfigError("--restarts is for one process; torchrun restarts several (--max-restarts)")
+    if not restarts and getattr(args, "step_limit", None) == math.inf:
+        return module.main(arguments)
     # the same interpreter, options and script
     own = [sys.executable, *sys.orig_argv[1:]]
-    restarts = 0
-    if command == "train":
-        args, rest = importlib.import_module("isaaclab_offpolicy.cli.train").parser().parse_known_args(arguments)
-        restarts = args.restarts
-        if restarts and "--distributed" in rest:
-            raise ConfigError("--restarts is for one process; torchrun restarts several (--max-restarts)")
     return with_restarts(lambda options: watched([*own, *options]), restarts)
 
 

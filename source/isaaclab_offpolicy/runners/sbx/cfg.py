@@ -111,6 +111,10 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     """Whether the newest checkpoint has the replay buffer beside it, from which ``--resume`` goes on: 0.9 GB for two
     million transitions on flat ground and 3.9 GB on rough terrain, with each checkpoint."""
 
+    max_nonfinite: float = 0.05
+    """Share of the transitions of the last 100 env steps that may be left out since a number of the environment's is
+    not finite; these episodes end. More of them end the training; 0 allows none."""
+
     batch_size: int = published.BATCH_SIZE
     """Transitions per gradient step."""
 

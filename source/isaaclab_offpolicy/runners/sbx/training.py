@@ -9,8 +9,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +24,7 @@ from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.training.atomic import write_atomically
+from isaaclab_offpolicy.training.finite import FiniteGuard, NonFiniteError, expire_episodes
 from isaaclab_offpolicy.training.progress import ProgressTable
 from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
 from isaaclab_offpolicy.training.runs import (
@@ -41,8 +41,8 @@ from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
+from .evaluation import evaluate_deterministic
 from .models import build, constructor_options
-from .vec_env import NormalizedVecEnv
 
 COMPILED_AFTER = 3
 """Update phases after which JAX has compiled all that there is."""
@@ -220,62 +220,6 @@ class TrainingCallback(BaseCallback):
         self._table.append(row)
 
 
-@contextmanager
-def resting_curriculum(env: Any) -> Iterator[None]:
-    """Keep Isaac Lab's curriculum as it is while episodes are reset.
-
-    Args:
-        env: Isaac Lab's environment, unwrapped.
-    """
-    manager = getattr(env, "curriculum_manager", None)
-    if manager is None:
-        yield
-        return
-    manager.compute = lambda env_ids=None: None
-    try:
-        yield
-    finally:
-        del manager.compute  # the class's own
-
-
-def evaluate_deterministic(
-    model: BaseAlgorithm, episodes: int, stop: Callable[[], bool] = lambda: False
-) -> float | None:
-    """Mean return of deterministic actions in the training's own environments, whose episodes begin anew after it.
-
-    On rough terrain the curriculum rests meanwhile: the resets would move every robot to an easier level.
-
-    Args:
-        model: The agent.
-        episodes: Number of episodes; every environment contributes its first ones.
-        stop: Asked at every step; the evaluation ends without a result when it says so.
-    """
-    env: Any = model.get_env()
-    rounds = -(-episodes // env.num_envs)
-    normalizer = env if isinstance(env, NormalizedVecEnv) else None
-    if normalizer is not None:
-        normalizer.training = False
-    done = np.zeros(env.num_envs, dtype=np.int64)
-    returns: list[float] = []
-    this: Any = model
-    with resting_curriculum(base_env(env).unwrapped):
-        obs: Any = env.reset()
-        while (done < rounds).any() and not stop():
-            actions, _ = model.predict(obs, deterministic=True)
-            obs, _, dones, infos = env.step(actions)
-            PULSE.beat()
-            returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
-            done += dones
-        if normalizer is not None:
-            normalizer.training = True
-        this._last_obs = env.reset()
-    this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
-    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
-    if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
-        this.replay_buffer.cut()
-    return statistics.mean(returns) if (done >= rounds).all() else None
-
-
 def run(command: Sequence[str], max_time: float | None = None, step_limit: float | None = None) -> None:
     """Train as Isaac Lab's ``train`` does for its libraries.
 
@@ -392,7 +336,10 @@ def train(
         raise ConfigError(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
-    write_provenance(run_dir, base_env(vec_env).bounds)
+    base = base_env(vec_env)
+    write_provenance(run_dir, base.bounds)
+    if off_policy is not None:
+        base.guard = FiniteGuard(vec_env.num_envs, off_policy.max_nonfinite, expire_episodes(base.unwrapped))
     callback = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size)
     try:
         model.learn(
@@ -402,6 +349,10 @@ def train(
             reset_num_timesteps=checkpoint is None,
             progress_bar=sys.stdout.isatty(),
         )
+    except NonFiniteError as error:
+        raise TrainingError(
+            f"training stopped: {error}; checkpoint from before it: {callback.last_checkpoint or 'none yet'}"
+        ) from None
     except KeyboardInterrupt:
         # the second one, amid a step or an update
         print("[INFO] Interrupted; writing a checkpoint.")
