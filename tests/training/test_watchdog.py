@@ -28,10 +28,13 @@ class Watched:
 
     def __init__(self, cwd: Path, options: dict[str, Any]) -> None:
         self.cwd = cwd
+        # the tests themselves may have been started in the background, where it is ignored
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER), json.dumps(options)],
             cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
+        signal.signal(signal.SIGINT, previous)
 
     def wait_for(self, word: str) -> str:
         """Read lines until one begins with a word; gives what follows."""
