@@ -16,34 +16,28 @@ import torch
 from isaaclab_offpolicy.cli import main as cli_main
 from isaaclab_offpolicy.cli import restarts
 from isaaclab_offpolicy.evaluation import read_progress
-from isaaclab_offpolicy.training.watchdog import HUNG
 
 SCRIPT = Path(__file__).with_name("hanging_training.py")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("restarts", "status"), [(3, 0), (1, HUNG)])
-def test_a_training_that_hangs_at_random_steps_is_finished(
-    train_cfg, tmp_path: Path, restarts: int, status: int
-) -> None:
+def test_a_training_that_hangs_at_random_steps_is_finished(train_cfg, tmp_path: Path) -> None:
     cfg = train_cfg(learning_starts=64, replay_ratio=1 / 64)
     cfg["save_interval"] = 2
     (tmp_path / "cfg.json").write_text(json.dumps(cfg))
-    command = [sys.executable, str(SCRIPT), "cfg.json", "30", str(restarts), "2"]
+    command = [sys.executable, str(SCRIPT), "cfg.json", "30", "3", "2"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert result.returncode == status, result.stderr
+    assert result.returncode == 0, result.stderr
     assert result.stderr.count("nothing has moved for") == 2 and "in hang" in result.stderr
     assert "(seed 42, environments 32)" in result.stderr
     folders = sorted(tmp_path.glob("run*"))
     for number, folder in enumerate(folders[:2], 1):
         last = max(folder.glob("model_*.pt"), key=lambda path: int(path.stem.removeprefix("model_")))
         assert f"last checkpoint: {folder.name}/{last.name}" in result.stderr
-        if number <= restarts:
-            assert f"restart {number} of {restarts}, since it hung: from {folder.name}/{last.name}" in result.stderr
-    if status == 0:
-        final = max(folders[2].glob("model_*.pt"), key=lambda path: int(path.stem.removeprefix("model_")))
-        assert torch.load(final, weights_only=True)["env_steps"] == 30 * 10 * 32, "all iterations, and no more"
-        assert read_progress(folders[2])["env_steps"][-1] == 30 * 10 * 32
+        assert f"restart {number} of 3, since it hung: from {folder.name}/{last.name}" in result.stderr
+    final = max(folders[2].glob("model_*.pt"), key=lambda path: int(path.stem.removeprefix("model_")))
+    assert torch.load(final, weights_only=True)["env_steps"] == 30 * 10 * 32, "all iterations, and no more"
+    assert read_progress(folders[2])["env_steps"][-1] == 30 * 10 * 32
 
 
 def test_only_the_processs_own_command_is_run_in_another_one(monkeypatch: pytest.MonkeyPatch, capsys) -> None:

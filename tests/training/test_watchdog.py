@@ -162,6 +162,16 @@ def test_what_was_stopped_or_suspended_is_left_alone(start) -> None:
     assert watched.end() == (0, "")
 
 
+def test_who_does_not_listen_holds_up_nothing(start) -> None:
+    watched = start(["beat 10", "say now", "sleep 1", "saves 5000", "say all", "sleep 2", "save 9999", "hang"], limit=2)
+    watched.wait_for("now")
+    watched.process.send_signal(signal.SIGSTOP)
+    watched.wait_for("all")
+    watched.process.send_signal(signal.SIGCONT)
+    status, errors = watched.end()
+    assert status == HUNG and "last checkpoint: model_9999.pt" in errors
+
+
 @pytest.mark.parametrize("before", [["beat 10"], []])
 def test_it_does_not_outlive_who_watches_it(start, before: list[str]) -> None:
     watched = start([*before, "say now", "hang"], limit=None)

@@ -39,6 +39,9 @@ def act(action: str, interruption: Interruption) -> None:
                 sys.exit(0)
     elif name == "save":
         PULSE.tell(checkpoint=f"model_{value}.pt", transitions=int(value), left=1000 - int(value))
+    elif name == "saves":
+        for transitions in range(int(value)):
+            act(f"save {transitions}", interruption)
     elif name == "sleep":
         time.sleep(float(value))
     elif name == "say":

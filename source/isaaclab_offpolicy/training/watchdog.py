@@ -57,7 +57,7 @@ class Pulse:
     def __init__(self) -> None:
         self._cells = memoryview(bytearray(8 * _CELLS)).cast("Q")
         self._pipe: int | None = None
-        self._signals: set[signal.Signals] = set()
+        self._untold: dict[str, Any] = {}
 
     def attach(self) -> bool:
         """Let the process that started this one watch it; says whether it does. Comes before anything is imported."""
@@ -103,9 +103,11 @@ class Pulse:
     def tell(self, **news: Any) -> None:
         """Tell what has changed; the newest value of each name counts."""
         if self._pipe is not None:
-            # one that cannot be told at the moment does not hold up the training
+            self._untold |= news
+            # what cannot be told at the moment, since who watches is stopped, does not hold up the training
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._pipe, (json.dumps(news) + "\n").encode())
+                os.write(self._pipe, (json.dumps(self._untold) + "\n").encode())
+                self._untold = {}
 
     def end(self) -> None:
         """The training is over; nothing more is watched."""
