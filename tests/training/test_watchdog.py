@@ -163,7 +163,9 @@ def test_what_was_stopped_or_suspended_is_left_alone(start) -> None:
 
 
 def test_who_does_not_listen_holds_up_nothing(start) -> None:
-    watched = start(["beat 10", "say now", "sleep 1", "saves 5000", "say all", "sleep 2", "save 9999", "hang"], limit=2)
+    watched = start(
+        ["beat 10", "say now", "sleep 1", "saves 5000", "say all", "beat 100", "save 9999", "hang"], limit=2
+    )
     watched.wait_for("now")
     watched.process.send_signal(signal.SIGSTOP)
     watched.wait_for("all")
