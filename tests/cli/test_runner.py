@@ -197,6 +197,12 @@ def test_a_flaw_now_and_then_leaves_the_log_as_it_is(runner, tmp_path: Path) -> 
     assert (tmp_path / "run" / "best.pt").is_file()
 
 
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "60s", True])
+def test_a_limit_that_is_none_is_refused(train_cfg, tmp_path: Path, limit: Any) -> None:
+    with pytest.raises(ValueError, match="step_limit is a time above zero"):
+        Runner(LinearQuadraticEnv(4), {**train_cfg(), "step_limit": limit}, str(tmp_path), "cpu")
+
+
 def test_transitions_are_counted_on_after_a_resume(runner, tmp_path: Path) -> None:
     runner().learn(3)
     run = runner()

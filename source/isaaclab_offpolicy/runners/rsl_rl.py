@@ -33,7 +33,7 @@ from isaaclab_offpolicy.training.runs import (
     replay_path,
 )
 from isaaclab_offpolicy.training.safe_load import load_tensors, read_checkpoint_tensors
-from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT
+from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT, check_limit
 
 from .logger import ProgressLogger, TimeLimitReached
 
@@ -68,7 +68,7 @@ class Runner(OnPolicyRunner):
     ) -> None:
         super().__init__(env, train_cfg, log_dir, device)
         self.max_time = max_time
-        self.step_limit = float(self.cfg.get("step_limit", STEP_LIMIT)) if step_limit is None else step_limit
+        self.step_limit = check_limit(self.cfg.get("step_limit", STEP_LIMIT) if step_limit is None else step_limit)
         self._last_iteration = 0
         self.last_checkpoint: str | None = None
         self._best_return = -float("inf")

@@ -31,9 +31,14 @@ class FiniteGuard:
         num_envs: Number of environments N.
         share: Share of the transitions of the last :data:`WINDOW` env steps that may be left out; 0 allows none.
         expire: Has the episodes of some environments, mask [N], end at their next step; None where that cannot be done.
+
+    Raises:
+        ValueError: If the share is none.
     """
 
     def __init__(self, num_envs: int, share: float, expire: Callable[[torch.Tensor], None] | None = None) -> None:
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"max_nonfinite is a share from 0 to 1, not {share!r}")
         self.num_envs, self.share, self._expire = num_envs, share, expire
         self._env_steps = self._broken_steps = self._popped = 0
         self._recent: deque[tuple[int, int]] = deque()

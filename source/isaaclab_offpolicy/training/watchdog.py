@@ -51,6 +51,17 @@ _TRACEBACK_SIGNAL = signal.SIGRTMAX - 4
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
+def check_limit(value: Any) -> float:
+    """The limit, if it is one.
+
+    Raises:
+        ValueError: If it is no time above zero.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0.0:
+        raise ValueError(f"step_limit is a time above zero [s], or inf, not {value!r}")
+    return float(value)
+
+
 class Pulse:
     """What a training tells the process that watches it; where there is none, it tells nobody."""
 

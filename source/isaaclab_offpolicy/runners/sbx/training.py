@@ -35,7 +35,7 @@ from isaaclab_offpolicy.training.runs import (
     replay_path,
 )
 from isaaclab_offpolicy.training.signals import Interruption
-from isaaclab_offpolicy.training.watchdog import PULSE
+from isaaclab_offpolicy.training.watchdog import PULSE, check_limit
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
@@ -262,6 +262,7 @@ def run(command: Sequence[str], max_time: float | None = None, step_limit: float
     try:
         # before the simulation takes its time to start
         constructor_options(cfg, args.num_envs or env_cfg.scene.num_envs, "cpu")
+        check_limit(cfg.step_limit)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"the configuration of the agent: {error}") from None
     pre_launch_video_config(env_cfg, args)
@@ -323,6 +324,9 @@ def train(
         else:
             vec_env = make_vec_env(env, cfg)
             model = build(cfg, vec_env, device, str(run_dir))
+        base = base_env(vec_env)
+        if off_policy is not None:
+            base.guard = FiniteGuard(vec_env.num_envs, off_policy.max_nonfinite, expire_episodes(base.unwrapped))
     except BoundsError as error:
         raise ConfigError(f"action bounds: {error}") from None
     except (ValueError, TypeError, AssertionError) as error:
@@ -336,10 +340,7 @@ def train(
         raise ConfigError(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
-    base = base_env(vec_env)
     write_provenance(run_dir, base.bounds)
-    if off_policy is not None:
-        base.guard = FiniteGuard(vec_env.num_envs, off_policy.max_nonfinite, expire_episodes(base.unwrapped))
     callback = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size)
     try:
         model.learn(
