@@ -74,6 +74,38 @@ class LinearQuadraticEnv(VecEnv):
         return obs, reward, time_outs.long(), extras
 
 
+class FlawedEnv(LinearQuadraticEnv):
+    """Gives numbers that are not finite, in turns as a reward, an observation, and a state that stays so until a reset.
+
+    Args:
+        share: Share of the transitions that are flawed.
+        start: Env steps before the first flaw.
+        **options: As for :class:`LinearQuadraticEnv`.
+    """
+
+    def __init__(self, share: float, start: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.share, self.start, self.steps = share, start, 0
+        self.flawed: list[torch.Tensor] = []
+        """Which transitions are flawed, of each step [N]."""
+        self._generator = torch.Generator().manual_seed(3)
+
+    def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:
+        self.steps += 1
+        hit = torch.rand(self.num_envs, generator=self._generator) < self.share * (self.steps > self.start)
+        kind, number = self.steps % 3, (float("nan"), float("inf"), -float("inf"))[self.steps // 3 % 3]
+        before = self.state.isfinite().all(-1)
+        if kind == 0:
+            self.state = torch.where(hit.unsqueeze(-1), number, self.state)
+        obs, reward, dones, extras = super().step(actions)
+        if kind == 1:
+            reward = torch.where(hit, number, reward)
+        elif kind == 2:
+            obs["policy"][hit, 1] = number
+        self.flawed.append(hit | ~before | ~obs["policy"].isfinite().all(-1))
+        return obs, reward, dones, extras
+
+
 class CountSynchronisations:
     """Counts reads of numbers from a device and numbers that are copied to one.
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 
 
@@ -21,4 +22,16 @@ def positive_int(text: str) -> int:
     """A whole number above zero."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
+    return int(text)
+
+
+def duration_or_off(text: str) -> float:
+    """As :func:`duration`; infinite for ``off``."""
+    return math.inf if text.strip() == "off" else duration(text)
+
+
+def count(text: str) -> int:
+    """A whole number from zero on."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from zero on")
     return int(text)

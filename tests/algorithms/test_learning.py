@@ -8,7 +8,7 @@ import pytest
 import torch
 from rsl_rl.runners import OnPolicyRunner
 
-from environments import LinearQuadraticEnv, regulator
+from environments import FlawedEnv, LinearQuadraticEnv, regulator
 
 pytestmark = pytest.mark.learn
 
@@ -27,11 +27,13 @@ def discounted_cost(policy) -> float:
     return total.mean().item()
 
 
-@pytest.mark.parametrize(("n_steps", "target_entropy"), [(1, "auto"), (3, -2.0)])
-def test_sac_comes_within_ten_percent_of_the_computed_optimum(train_cfg, n_steps: int, target_entropy) -> None:
+@pytest.mark.parametrize(("n_steps", "target_entropy", "flaws"), [(1, "auto", 0.0), (3, -2.0, 0.0), (3, -2.0, 0.01)])
+def test_sac_comes_within_ten_percent_of_the_computed_optimum(
+    train_cfg, n_steps: int, target_entropy, flaws: float
+) -> None:
     gain = torch.tensor(regulator(LinearQuadraticEnv, GAMMA), dtype=torch.float32)
     optimum = discounted_cost(lambda state: -state @ gain.T)
-    env = LinearQuadraticEnv(32)
+    env = FlawedEnv(flaws, num_envs=32)
     iterations = 200
     cfg = train_cfg(
         action_bounds=2.0, gamma=GAMMA, n_steps=n_steps, batch_size=256, learning_starts=640, replay_ratio=1 / 16,
@@ -41,6 +43,7 @@ def test_sac_comes_within_ten_percent_of_the_computed_optimum(train_cfg, n_steps
     cfg["max_iterations"] = iterations
     runner = OnPolicyRunner(env, cfg, log_dir=None, device="cpu")
     runner.learn(iterations)
+    assert (runner.alg.guard.left_out > 0.005 * iterations * 10 * 32) == (flaws > 0.0)
     policy = runner.get_inference_policy()
     with torch.no_grad():
         cost = discounted_cost(lambda state: policy({"policy": state}))

@@ -12,10 +12,12 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from environments import CountSynchronisations, LinearQuadraticEnv
+from environments import CountSynchronisations, FlawedEnv, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
 from isaaclab_offpolicy.algorithms.batch import ActorBatch
+from isaaclab_offpolicy.algorithms.replay_buffer import SampleIndices
+from isaaclab_offpolicy.training.health import ROWS
 
 
 def run(sac, env: LinearQuadraticEnv, steps: int) -> None:
@@ -329,7 +331,7 @@ def test_gradients_are_clipped(make_sac) -> None:
 @pytest.mark.parametrize("what", ["reward", "observation"])
 def test_numbers_that_are_not_finite_stop_the_training(make_sac, what: str) -> None:
     env = LinearQuadraticEnv(8)
-    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8, max_nonfinite=0.0)
     run(sac, env, 3)
     stored, updates = len(sac.storage), sac.num_updates
     env.broken = what
@@ -339,6 +341,82 @@ def test_numbers_that_are_not_finite_stop_the_training(make_sac, what: str) -> N
         run(sac, env, 1)
     assert (len(sac.storage), sac.num_updates) == (stored, updates), "nothing of the broken step is used"
     sac.save()
+
+
+@pytest.mark.parametrize("storage", ["float32", "uint8"])
+def test_what_is_not_finite_is_left_out_and_ends_the_episode(make_sac, storage: str, capsys) -> None:
+    env = FlawedEnv(0.02, num_envs=16)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8, n_steps=3, gamma=0.9, replay_storage=storage)
+    sac.train_mode()
+    run(sac, env, 200)
+    flawed = torch.stack(env.flawed)
+    assert sac.num_updates > 300 and sac.guard.left_out == int(flawed.sum()) > 50
+    assert sac.update()["left_out"] == sac.guard.left_out and "left_out" not in sac.update()
+    assert all(value.isfinite().all() for value in sac.save()["actor_state_dict"].values())
+    # all there is to sample, rows oldest first
+    age, index = torch.meshgrid(torch.arange(199, -1, -1), torch.arange(16), indexing="ij")
+    batch = sac.storage.gather(SampleIndices(age, index, sac.storage._row))
+    assert all(value.isfinite().all() for value in (*batch.obs.values(), *batch.next_obs.values(), batch.reward))
+    steps = (batch.discount.log() / math.log(0.9)).round().long()
+    sampled = batch.weight > 0.0
+    for step in range(3):
+        later = flawed.roll(-step, 0) if step else flawed
+        assert not (sampled & (steps > step) & later).any(), "a return goes through a flaw"
+    assert not batch.weight[flawed].any() and sampled.float().mean() > 0.85
+    assert (steps[sampled] == 3).float().mean() > 0.8
+    # a state that is broken is not so for long
+    assert not (flawed[2:] & flawed[1:-1] & flawed[:-2]).any()
+    # the normaliser has seen neither them nor zeros in their place
+    assert int(sac.actor.obs_normalizer.count) < 16 * 201 and bool(sac.actor.obs_normalizer.mean.isfinite().all())
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) < 10 and "is not finite: " in lines[0] and "left out, and these episodes end" in lines[0]
+
+
+def test_an_environment_that_cannot_be_reset_is_masked(make_sac) -> None:
+    class Stays(LinearQuadraticEnv):
+        def step(self, actions):
+            obs, reward, dones, extras = super().step(actions)
+            obs["policy"][5] = float("nan")
+            reward[5] = float("nan")
+            return obs, reward, dones, extras
+
+    env = Stays(64)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 64)
+    sac.guard._expire = None
+    run(sac, env, 150)
+    assert sac.guard.left_out == 150 and not sac.storage.is_start[1:150, 5].any()
+    assert sac.num_updates > 100 and int(sac.actor.obs_normalizer.count) == 64 + 150 * 63
+
+
+def test_first_observations_may_be_flawed(make_sac) -> None:
+    env = LinearQuadraticEnv(32)
+    env.state[4, 0] = float("nan")
+    sac = make_sac(env, learning_starts=0)
+    run(sac, env, 3)
+    assert sac.storage.is_start[0].tolist() == [i != 4 for i in range(32)]
+    assert int(sac.actor.obs_normalizer.count) < 32 * 4
+
+
+def test_too_much_that_is_not_finite_ends_the_training(make_sac) -> None:
+    env = FlawedEnv(1.0, start=20, num_envs=8)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 8, max_nonfinite=0.1)
+    with pytest.raises(NonFiniteError, match=r"environment 0 1 2.*11 % of the transitions.*max_nonfinite allows 10 %"):
+        run(sac, env, 200)
+    assert env.steps == 31
+    sac.save()
+
+
+def test_critics_that_diverge_are_told_once(make_sac, capsys: pytest.CaptureFixture[str]) -> None:
+    env = LinearQuadraticEnv(16)
+    sac = make_sac(env, learning_starts=0, replay_ratio=1 / 16, gamma=0.9, learning_rate=1e-12, actor_learning_rate=0.0)
+    run(sac, env, 3)
+    with torch.no_grad():
+        sac.critic.biases[-1].fill_(1e4)
+    for _ in range(ROWS + 3):
+        run(sac, env, 2)
+        sac.update()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "diverge" in line]
+    assert "1e+04" in line and "agent.algorithm.learning_rate" in line
 
 
 def test_broken_weights_are_named_and_not_saved(make_sac) -> None:

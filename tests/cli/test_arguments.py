@@ -187,7 +187,7 @@ def forwarded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 def test_what_train_hands_over(forwarded) -> None:
     command, options = forwarded(train, ["--task", TASK, "--device", "cpu", "--max_time", "2m"])
-    assert options == {"max_time": 120.0, "verbose": False}
+    assert options == {"max_time": 120.0, "verbose": False, "step_limit": None}
     assert re.fullmatch(r"\d{4}(-\d\d){2}_\d\d(-\d\d){2}", command.pop(command.index("--run_timestamp") + 1))
     assert command == [
         "--task", TASK, "--agent", "rsl_rl_sac_cpu_cfg_entry_point", "--device", "cpu", "--num_envs", "256",
@@ -208,6 +208,19 @@ def test_what_train_hands_over(forwarded) -> None:
     assert command[command.index("--run_name") + 1] == "lr=1"
     assert [item for item in command if item.startswith("physics=")] == ["physics=newton_mjwarp"]
     assert {"agent.algorithm.action_bounds=2", "agent.algorithm.n_steps=5", "agent.device=cpu"} <= set(command)
+
+
+def test_what_a_restart_hands_over(forwarded, tmp_path: Path) -> None:
+    torch.save({"iter": 1}, tmp_path / "model_1.pt")
+    given = ["--task", TASK, "--agent", "sac-cpu", "--device", "cpu", "--bounds", "2", "--run_timestamp", "now"]
+    again = ["--resume", "latest", "--step_limit", "5m", "--restarts", "3", "--max_iterations", "9"]
+    again += ["--restarted_from", str(tmp_path / "model_1.pt"), "--max_iterations", "7"]
+    command, options = forwarded(train, [*given, *again])
+    assert options["step_limit"] == 300.0
+    assert command[command.index("--checkpoint") + 1] == str(tmp_path / "model_1.pt")
+    assert not any("action_bounds" in item for item in command), "they are the checkpoint's"
+    assert command[command.index("--run_timestamp") + 1] != "now", "a folder of its own"
+    assert [command[i + 1] for i, item in enumerate(command) if item == "--max_iterations"] == ["9", "7"]
 
 
 def test_what_play_hands_over(forwarded, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import torch
 from matplotlib.image import imread
 from rsl_rl.utils.logger import Logger
 
-from environments import CountSynchronisations, LinearQuadraticEnv
+from environments import CountSynchronisations, FlawedEnv, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
@@ -176,10 +176,31 @@ def test_a_number_that_is_not_finite_stops_with_a_checkpoint_from_before(runner,
             return super().step(actions)
 
     with pytest.raises(UserError, match=rf"{what}.*is not finite.*checkpoint from before it: .*model_6.pt"):
-        runner(env=Breaks(32)).learn(100)
+        runner(env=Breaks(32), max_nonfinite=0.0).learn(100)
     saved = torch.load(tmp_path / "run" / "model_6.pt", weights_only=True)
     assert saved["num_timesteps"] == 74 * 32
     assert all(value.isfinite().all() for value in saved["actor_state_dict"].values())
+
+
+def test_an_environment_that_gives_nothing_else_stops_within_100_steps(runner, tmp_path: Path) -> None:
+    env = FlawedEnv(1.0, start=60, num_envs=32)
+    with pytest.raises(UserError, match=r"max_nonfinite allows 5 %; checkpoint from before it: .*model_5.pt"):
+        runner(env=env).learn(100)
+    assert 60 < env.steps <= 160
+
+
+def test_a_flaw_now_and_then_leaves_the_log_as_it_is(runner, tmp_path: Path) -> None:
+    runner(env=FlawedEnv(0.01, num_envs=32)).learn(20)
+    progress = read_progress(tmp_path / "run")
+    returns = torch.tensor(progress["mean_return"])
+    assert returns[10:].isfinite().all() and torch.tensor(progress["left_out"]).nansum() > 20
+    assert (tmp_path / "run" / "best.pt").is_file()
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "60s", True])
+def test_a_limit_that_is_none_is_refused(train_cfg, tmp_path: Path, limit: Any) -> None:
+    with pytest.raises(ValueError, match="step_limit is a time above zero"):
+        Runner(LinearQuadraticEnv(4), {**train_cfg(), "step_limit": limit}, str(tmp_path), "cpu")
 
 
 def test_transitions_are_counted_on_after_a_resume(runner, tmp_path: Path) -> None:

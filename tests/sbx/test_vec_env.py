@@ -186,3 +186,25 @@ def test_the_replay_buffer_has_its_memory_from_the_start() -> None:
     size = buffer.observations.nbytes + buffer.next_observations.nbytes
     assert size == 2 * 4_000_000 * 5 * 4 and resident() - before > 0.9 * size
     assert not buffer.observations.any() and buffer.observations.flags.writeable
+
+
+def test_transitions_that_are_left_out_are_not_sampled() -> None:
+    env = three()
+    buffer = StepReplayBuffer(
+        30, env.observation_space, env.action_space, n_envs=3, n_steps=3, gamma=0.9, handle_timeout_termination=True
+    )
+    none = np.zeros(0, dtype=np.int64), None
+    for step in range(6):
+        # the first number tells the step, the second the environment
+        obs = np.tile(np.arange(3.0, dtype=np.float32)[:, None], (1, 5))
+        obs[:, 0] = step
+        bad = np.array([False, step in (2, 3), False]) if step in (2, 3) else None
+        if step == 5:
+            bad = np.ones(3, dtype=bool)
+        done = np.zeros(3, dtype=bool)
+        buffer.add_step(obs, obs + np.eye(5)[0], np.zeros((3, 2)), np.full(3, step), done, done, *none, bad)
+    assert buffer.size() == 5, "a step of which nothing is left is not stored"
+    origin = buffer.observations[:5, :, 1]
+    assert origin[:, [0, 2]].tolist() == [[0.0, 2.0]] * 5 and origin[:, 1].tolist() == [1.0, 1.0, 0.0, 0.0, 1.0]
+    assert buffer.dones[:5, 1].tolist() == [0.0, 1.0, 1.0, 1.0, 1.0] == buffer.timeouts[:5, 1].tolist()
+    assert buffer.dones[:5, 0].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0], "cut where the step is missing"

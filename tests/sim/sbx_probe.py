@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import jax
@@ -24,10 +25,13 @@ from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.benchmarks.sbx import measure_training
+from isaaclab_offpolicy.errors import TrainingError
 from isaaclab_offpolicy.runners.sbx.checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from isaaclab_offpolicy.runners.sbx.collection import StepReplayBuffer, base_env
 from isaaclab_offpolicy.runners.sbx.environment import make_vec_env
+from isaaclab_offpolicy.runners.sbx.evaluation import evaluate_deterministic
 from isaaclab_offpolicy.runners.sbx.models import build
-from isaaclab_offpolicy.runners.sbx.training import evaluate_deterministic, train
+from isaaclab_offpolicy.runners.sbx.training import train
 from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 from isaaclab_offpolicy.training.signals import Interruption
 
@@ -75,6 +79,7 @@ def main() -> None:
         assert measured["updates_per_second"] > 0.0
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
             train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
+        check_that_flaws_are_left_out(recorder, Path(sys.argv[1]))
         check_that_a_signal_ends_a_training(recorder, Path(sys.argv[1]) / "interrupted")
         recorder.close()
     print("RESULT", sys.argv[1])
@@ -98,6 +103,45 @@ def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
     saturated = float(last["action_saturation"])
     assert 0.95 < saturated <= 1.0 if agent.endswith("ppo") else 0.0 < saturated < 0.9
     assert 0 < int(last["env_steps"]) <= model.num_timesteps
+
+
+class Flawed(gym.Wrapper):
+    """Numbers that are not finite, in some steps or in all."""
+
+    steps = 0
+
+    def __init__(self, env: gym.Env, every: int) -> None:
+        super().__init__(env)
+        self.every = every
+
+    def step(self, action):
+        obs, reward, terminated, truncated, extras = super().step(action)
+        self.steps += 1
+        if self.steps % self.every == 0:
+            obs["policy"][3, 7] = float("nan")
+            reward[5] = float("inf")
+        return obs, reward, terminated, truncated, extras
+
+
+def check_that_flaws_are_left_out(env: gym.Env, folder: Path) -> None:
+    """Neither the replay buffer nor the normaliser sees them; where they are many, the training ends."""
+    cfg = load_cfg_from_registry(TASK, "sb3_sac_cfg_entry_point")
+    cfg.net_arch, cfg.buffer_size, cfg.learning_starts, cfg.max_nonfinite = [32, 32], 2000, 100, 0.1
+    model: Any = train(cfg, Flawed(env, 10), folder / "flawed", max_iterations=60)
+    assert base_env(model.get_env()).guard.left_out == 2 * 6  # and the steps after those observations
+    for name in StepReplayBuffer.ARRAYS:
+        assert np.isfinite(getattr(model.replay_buffer, name)).all(), name
+    buffer = model.replay_buffer
+    assert (buffer.observations[10, 3] != 0.0).any(), "of another environment"
+    assert (buffer.dones[[8, 9, 10], 3] > 0).all() and (buffer.dones[[8, 9], 5] > 0).all()
+    assert all(np.isfinite(value).all() for value in model.get_env().state().values())
+    assert np.isfinite(model.predict(np.zeros((2, 48), np.float32))[0]).all()
+    try:
+        train(cfg, Flawed(env, 1), folder / "broken", max_iterations=200)
+    except TrainingError as error:
+        assert "observation is not finite" in str(error) and "max_nonfinite allows 10 %" in str(error)
+    else:
+        raise AssertionError("it went on")
 
 
 class Interrupted(gym.Wrapper):

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -297,3 +298,29 @@ def test_benchmark_of_a_training(tmp_path: Path) -> None:
 def test_train_on_the_gpu(tmp_path: Path) -> None:
     succeed([*script("train"), "--task", TASK, "--max_time", "20s", "--num_envs", "256"], tmp_path, timeout=600)
     assert (only_run(tmp_path) / "progress.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("agent", "folder", "iterations", "save", "last"),
+    [("sac", "rsl_rl", 8, 2, 8 * 24 * 16), ("sbx-sac", "sbx", 150, 640, 150 * 16)],
+)
+def test_a_training_whose_env_step_hangs_goes_on_from_its_checkpoint(
+    tmp_path: Path, agent: str, folder: str, iterations: int, save: int, last: int
+) -> None:
+    if folder == "sbx":
+        pytest.importorskip("sbx")
+    command = [
+        sys.executable, str(Path(__file__).with_name("hanging_command.py")), "train", "--task", TASK, "--agent", agent,
+        "--num_envs", "16", "--device", "cpu", "--max_iterations", str(iterations), "--step_limit", "20s",
+        "--restarts", "2", "agent.seed=5", f"agent.save_interval={save}",
+    ]  # fmt: skip
+    result = run(command, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert f"(task {TASK}, engine ovphysx, seed 5, environments 16)" in result.stderr
+    assert "after env step 99 of this process" in result.stderr and "in hanging" in result.stderr
+    first, second = sorted((tmp_path / "logs" / folder).glob("*/2*"))
+    assert f"restart 1 of 2, since it hung: from {first}" in result.stderr
+    if folder == "sbx":
+        assert (second / f"model_{last}.zip").is_file()
+    else:
+        assert read_progress(second)["env_steps"][-1] == last

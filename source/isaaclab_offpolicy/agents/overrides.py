@@ -41,6 +41,16 @@ def option(arguments: Sequence[str], flag: str, override: str) -> str | None:
     return None
 
 
+def without_option(arguments: Sequence[str], flag: str) -> list[str]:
+    """The arguments but for ``--flag value`` and ``--flag=value``."""
+    result, skip = [], False
+    for item in arguments:
+        if not skip and item != flag and not item.startswith(f"{flag}="):
+            result.append(item)
+        skip = not skip and item == flag
+    return result
+
+
 def check_agent_overrides(task: str, agent_key: str, overrides: Sequence[str]) -> None:
     """Refuse overrides of agent options that do not exist; Isaac Lab sets them without a word.
 

@@ -3,10 +3,11 @@
 
 """SAC and what it is made of."""
 
+from isaaclab_offpolicy.training.finite import NonFiniteError
+
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
 from .exploration import HeldNoise
-from .finite import NonFiniteError
 from .replay_buffer import ReplayBatch, ReplayBuffer
 from .sac import SAC
 from .temperature import EntropyCoef

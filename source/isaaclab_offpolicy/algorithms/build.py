@@ -17,6 +17,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_bounds
+from isaaclab_offpolicy.training.finite import FiniteGuard, expire_episodes
 
 from .critic import QEnsemble
 from .prefetch import PrefetchingReplayBuffer
@@ -72,9 +73,11 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
     groups = {group: obs[group].shape[-1] for group in dict.fromkeys([*actor.obs_groups, *critic_groups])}
     storage = _replay_buffer(options, env, groups, torch.device(device))
     _request_final_observations(env)
+    guard = FiniteGuard(env.num_envs, options.max_nonfinite, expire_episodes(env))
     sac: SAC = alg_class(
-        actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, _reset_terminated(env)
-    )
+        actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, _reset_terminated(env),
+        guard,
+    )  # fmt: skip
     sac.bounds_error = bounds_error
     return sac
 

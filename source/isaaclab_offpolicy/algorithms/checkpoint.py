@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
-
-from .finite import check_weights
+from isaaclab_offpolicy.training.finite import check_weights
 
 if TYPE_CHECKING:
     from .sac import SAC

@@ -18,14 +18,15 @@ def update_statistics(normalizer: EmpiricalNormalization, obs: torch.Tensor) -> 
 
     Args:
         normalizer: rsl_rl's normaliser; nothing happens unless it is training.
-        obs: Observations, shape [N, D].
+        obs: Observations, shape [N, D]; there may be none, where other processes have some.
     """
     if not normalizer.training:
         return
     # the number is an argument of a kernel, and no copy
     count = torch.full_like(normalizer.count, len(obs))
-    mean = obs.mean(dim=0, keepdim=True)
-    var = obs.var(dim=0, unbiased=False, keepdim=True)
+    mean, var = torch.zeros_like(normalizer._mean), torch.zeros_like(normalizer._var)
+    if len(obs):
+        mean, var = obs.mean(dim=0, keepdim=True), obs.var(dim=0, unbiased=False, keepdim=True)
     if torch.distributed.is_initialized():
         torch.distributed.all_reduce(count)
         total = mean * len(obs)

@@ -322,6 +322,26 @@ class ReplayBuffer:
         self._row = nxt
         self._filled = min(self._filled + 1, self.rows - 1)
 
+    def largest_reward(self) -> torch.Tensor:
+        """Largest absolute reward of all that is stored, shape [1]."""
+        self._wait()
+        return torch.linalg.vector_norm(self.reward, ord=torch.inf).view(1)
+
+    def leave_out(self, transition: torch.Tensor, observation: torch.Tensor) -> None:
+        """Take back a part of what was stored last, which then is sampled no more; returns of n steps end before it.
+
+        Args:
+            transition: Environments whose last transition is none, shape [N].
+            observation: Those whose newest observation is none, so that no transition starts from it, shape [N].
+        """
+        self._wait()
+        row, nxt = (self._row - 1) % self.rows, self._row
+        transition, observation = transition.to(self.device), observation.to(self.device)
+        for ended in (row - 1, row):  # row -1 is the last one
+            self.done[ended] |= transition
+        self.is_start[row] &= ~transition
+        self.is_start[nxt] &= ~observation
+
     def sample_indices(self, gradient_steps: int, batch_size: int, spare: int = 0) -> SampleIndices:
         """Sample transitions uniformly, all at once.
 

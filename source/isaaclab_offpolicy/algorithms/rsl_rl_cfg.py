@@ -12,6 +12,7 @@ from isaaclab.utils import configclass
 from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
 
 from isaaclab_offpolicy.engine import default_device
+from isaaclab_offpolicy.training.watchdog import STEP_LIMIT
 
 from . import published
 from .losses import Q_AGGREGATIONS
@@ -99,6 +100,10 @@ class SacAlgorithmCfg:
     """Whether ``scripts/train.py`` writes the replay buffer beside the newest checkpoint, and ``--resume`` goes on with
     it: half a gigabyte for two million transitions on flat ground, twice that on the disk while a newer one is written,
     and as much memory."""
+
+    max_nonfinite: float = 0.05
+    """Share of the transitions of the last 100 env steps that may be left out since a number of the environment's is
+    not finite; these episodes end. More of them end the training; 0 allows none."""
 
     batch_size: int = published.BATCH_SIZE
     """Transitions per gradient step."""
@@ -206,6 +211,9 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
     max_iterations: int = 1000
     save_interval: int = 50
 
+    step_limit: float = STEP_LIMIT
+    """Time after which an env step that does not return ends ``scripts/train.py`` [s]; infinite to wait for ever."""
+
     check_for_nan: bool = False
     """Off, since SAC checks every observation, reward and action itself, for infinities, too."""
 
@@ -222,7 +230,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "policy_delay": (1, math.inf), "n_steps": (1, math.inf), "gamma": (0.0, 1.0), "tau": (0.0, 1.0),
     "learning_rate": (1e-12, math.inf), "actor_learning_rate": (0.0, math.inf), "learning_rate_end": (0.0, math.inf),
     "schedule_steps": (0, math.inf), "weight_decay": (0.0, math.inf), "max_grad_norm": (0.0, math.inf),
-    "noise_hold": (1, math.inf), "learner_threads": (1, math.inf),
+    "noise_hold": (1, math.inf), "max_nonfinite": (0.0, 1.0), "learner_threads": (1, math.inf),
 }  # fmt: skip
 """Smallest and largest values of the options that are numbers; whole ones are those of whole type."""
 

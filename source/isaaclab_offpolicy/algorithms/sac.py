@@ -21,6 +21,9 @@ from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
+from isaaclab_offpolicy.training.finite import FiniteGuard, any_of, check_metrics
+from isaaclab_offpolicy.training.health import LearnerHealth
+from isaaclab_offpolicy.training.watchdog import PULSE
 
 from . import checkpoint
 from .async_learner import AsyncLearner
@@ -30,7 +33,6 @@ from .build import build_sac
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
 from .exploration import HeldNoise
-from .finite import check_finite, check_metrics
 from .metrics import Means
 from .normalization import update_statistics
 from .replay_buffer import ReplayBuffer
@@ -62,6 +64,7 @@ class SAC:
             averaged over them; all counts of transitions are those of one process.
         reset_terminated: Isaac Lab's environment's own record of which episodes terminated in the last step, if it has
             one: rsl_rl's interface does not tell a termination in the very step of a timeout from a timeout.
+        guard: Looks for numbers that are not finite.
 
     Raises:
         ValueError: If an option cannot be used.
@@ -79,6 +82,7 @@ class SAC:
         device: str = "cpu",
         world_size: int = 1,
         reset_terminated: Any = None,
+        guard: FiniteGuard | None = None,
     ) -> None:
         check_options(cfg, world_size)
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
@@ -92,6 +96,7 @@ class SAC:
         self.critic_obs_groups = list(critic_obs_groups)
         self.storage, self.save_replay_buffer = storage, cfg.save_replay_buffer
         self._reset_terminated = reset_terminated
+        self.guard = guard or FiniteGuard(storage.num_envs, cfg.max_nonfinite)
         self.bounds = bounds
         self.bounds_error: BoundsError | None = None
         """Why the configuration's bounds cannot be used, as long as no checkpoint's have replaced them."""
@@ -102,6 +107,7 @@ class SAC:
         self.actor_rate_factor = actor_learning_rate(cfg) / cfg.learning_rate
         self.learning_rate = cfg.learning_rate
         target_entropy = -float(num_actions) if cfg.target_entropy == "auto" else float(cfg.target_entropy)
+        self.health = LearnerHealth(cfg.gamma, num_actions, target_entropy if self.entropy_coef.learned else None)
         backend = make_backend(cfg.backend, self.device, [self.actor.mlp, self.critic], cfg.precision, world_size)
         self.updater = Update(
             self.actor.mlp, self.distribution, self.critic, self.entropy_coef, target_entropy, cfg, backend, world_size
@@ -169,7 +175,8 @@ class SAC:
             extras: ``time_outs`` [N], and ``final_obs`` with the observations before the resets.
 
         Raises:
-            NonFiniteError: If an observation, reward or action is not finite; nothing of the step is stored then.
+            NonFiniteError: If an action is not finite, or too many observations or rewards are not; nothing of the step
+                is stored then.
             ValueError: If an episode was truncated and its last observation is missing.
         """
         assert self._normalized_action is not None, "act() comes before process_env_step()"
@@ -196,7 +203,10 @@ class SAC:
             NonFiniteError: If a loss is not finite.
         """
         self.finish_learning()
+        if len(self.storage):
+            self._metrics.add(("largest_reward",), self.storage.largest_reward().to(self.device))
         metrics = self._metrics.pop()
+        largest_reward = metrics.pop("largest_reward", 0.0)
         if not self.entropy_coef.learned:
             metrics.pop("temperature_loss", None)
         check_metrics(metrics, self.num_updates)
@@ -205,10 +215,10 @@ class SAC:
         elapsed, transitions = max(now - then, 1e-9), timesteps - timesteps_then
         self._last_report = (now, timesteps, updates)
         saturation, warnings = self.saturation.pop(self.bounds)
-        metrics |= saturation
-        for line in warnings:
-            print(f"[WARNING] {line}", file=sys.stderr)
+        metrics |= saturation | self.guard.pop()
         metrics["alpha"] = self.entropy_coef().item()
+        for line in warnings + self.health.check(metrics, largest_reward):
+            print(f"[WARNING] {line}", file=sys.stderr)
         metrics["replay_ratio"] = (updates - updates_then) / transitions if transitions else 0.0
         metrics["gradient_steps_per_second"] = (updates - updates_then) / elapsed
         metrics["env_steps_per_second"] = transitions / elapsed
@@ -274,10 +284,12 @@ class SAC:
         self.learning_rate = self.rate.at(self.num_timesteps - self.schedule_start)
         self.updater.set_learning_rate(self.learning_rate, self.learning_rate * self.actor_rate_factor)
         batches = self.sample_batches(steps)
+        warm = self.updater.backend.is_warm
+        if not warm:
+            PULSE.slow()
         if self._async is None:
             self._run(batches)
             return
-        warm = self.updater.backend.is_warm
         self._async.start(self._run, batches)
         if not warm:
             self.finish_learning()
@@ -329,9 +341,12 @@ class SAC:
     def reset(self, obs: TensorDict) -> None:
         """Take the very first observations."""
         with torch.inference_mode(False), torch.no_grad():
-            check_finite(self._named(obs), self.num_timesteps)
+            _, broken = self.guard.check(self._named(obs), self.num_timesteps)
+            lost = self._blank(broken, obs) if broken else None
             self.storage.reset(cast(Mapping[str, torch.Tensor], obs))
-            self._normalize_from(obs)
+            if lost is not None:
+                self.storage.leave_out(torch.zeros_like(lost), lost)
+            self._normalize_from(obs, lost)
         self._has_obs = True
 
     def _store(self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]) -> None:
@@ -354,18 +369,36 @@ class SAC:
                 f"final observation '{group}'": torch.where(truncated.unsqueeze(-1), last, zero)
                 for group, last in final_obs.items()
             }
-        if any(check_finite(values, self.num_timesteps, missing)):
+        missed, broken = self.guard.check(values, self.num_timesteps, missing)
+        if any(missed):
             raise ValueError("an episode was truncated and its last observation is missing from extras['final_obs']")
+        lost = self._blank(broken, obs) if broken else None
+        if lost is not None:
+            with torch.inference_mode():  # the tensor is the runner's, and of that mode
+                rewards.nan_to_num_(0.0, 0.0, 0.0)
+            final_obs = final_obs and {group: last.nan_to_num(0.0, 0.0, 0.0) for group, last in final_obs.items()}
         terminated, after = dones & ~truncated, cast(Mapping[str, torch.Tensor], obs)
         self.storage.add(action, rewards, terminated, truncated, after, after if final_obs is None else final_obs)
         self.noise.reset(dones)
-        self._normalize_from(obs)
+        if lost is not None:
+            self.storage.leave_out(any_of(broken.values()), lost)
+        self._normalize_from(obs, lost)
+
+    def _blank(self, broken: Mapping[str, torch.Tensor], obs: TensorDict) -> torch.Tensor:
+        """Zeros in place of observations that are not finite, also for the policy; gives their environments, [N]."""
+        masks = [broken[name] for name in self._named(obs) if name in broken]
+        lost = any_of(masks) if masks else torch.zeros_like(next(iter(broken.values())))
+        for group in self.storage.groups:
+            obs[group] = obs[group].masked_fill(lost.unsqueeze(-1), 0.0)
+        return lost
 
     def _named(self, obs: TensorDict) -> dict[str, torch.Tensor]:
         return {f"observation '{group}'": obs[group] for group in self.storage.groups}
 
-    def _normalize_from(self, obs: TensorDict) -> None:
-        """Let the normalisers see new observations, each of them once."""
+    def _normalize_from(self, obs: TensorDict, lost: torch.Tensor | None = None) -> None:
+        """Let the normalisers see new observations but for those that were lost, each of them once."""
+        if lost is not None:
+            obs = obs[~lost]
         actor, critic = self.actor.obs_normalizer, self.critic_obs_normalizer
         if isinstance(actor, EmpiricalNormalization):
             update_statistics(actor, _concatenate(obs, self.actor.obs_groups))

@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 
-def create_runner(
-    env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None, verbose: bool = False
-) -> Any:
+def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, **options: Any) -> Any:
     """As :func:`~isaaclab_offpolicy.runners.rsl_rl.create_runner`, for Isaac Lab's entry points."""
     from isaaclab_offpolicy.runners import rsl_rl
     from isaaclab_offpolicy.tasks.velocity.offpolicy import DIFFERENCES
 
     if type(env.unwrapped.cfg).__module__.startswith("isaaclab_offpolicy."):
         print("Differences from Isaac Lab's own task:", *DIFFERENCES, sep="\n  - ")
-    return rsl_rl.create_runner(env, agent_cfg, log_dir, max_time, verbose)
+    return rsl_rl.create_runner(env, agent_cfg, log_dir, **options)

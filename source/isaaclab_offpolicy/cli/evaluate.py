@@ -114,6 +114,8 @@ def run(
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
     from isaaclab_offpolicy.runners.simulation import load_policy, running_task
     from isaaclab_offpolicy.training.progress import end_line, show_line
+    from isaaclab_offpolicy.training.provenance import reproduction
+    from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT
 
     with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
         policy = load_policy(env, agent_cfg, checkpoint)
@@ -139,6 +141,9 @@ def run(
         def report(ended: int) -> None:
             show_line(f"{MARK} {min(ended, episodes)} of {episodes} episodes after {time.monotonic() - start:.0f} s")
 
+        PULSE.tell(checkpoint=checkpoint)
+        PULSE.watch(STEP_LIMIT, **reproduction(env, seed))
         result = evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped), report).summary()
         end_line()
+        PULSE.end()
         return result

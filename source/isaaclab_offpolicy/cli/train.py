@@ -15,7 +15,7 @@ from typing import Any
 
 from isaaclab_offpolicy.agents.table import AgentSpec
 from isaaclab_offpolicy.errors import ConfigError, UserError
-from isaaclab_offpolicy.options import duration, positive_int
+from isaaclab_offpolicy.options import count, duration, duration_or_off, positive_int
 
 from .arguments import add_task_arguments, command_parser
 
@@ -35,6 +35,20 @@ def parser() -> argparse.ArgumentParser:
     add_task_arguments(result)
     result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
     result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
+    result.add_argument(
+        "--step_limit",
+        type=duration_or_off,
+        help="Time after which an env step that does not return ends it with status 75: 60s (default), 5m, off.",
+    )
+    result.add_argument(
+        "--restarts",
+        type=count,
+        default=0,
+        metavar="N",
+        help="How often a training that hung or crashed goes on from its last checkpoint, in a new run."
+        " --max_time counts over all.",
+    )
+    result.add_argument("--restarted_from", help=argparse.SUPPRESS)
     result.add_argument("--full_log", action="store_true", help="Print rsl_rl's block of every iteration, not a line.")
     result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
     result.add_argument(
@@ -50,7 +64,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         ConfigError: With one line that says what is wrong.
     """
     args, rest = parser().parse_known_args(argv)
-    from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, option, split_overrides
+    from isaaclab_offpolicy.agents.overrides import (
+        check_agent_overrides,
+        engine_overrides,
+        option,
+        split_overrides,
+        without_option,
+    )
     from isaaclab_offpolicy.agents.registry import check_task, find_agent
     from isaaclab_offpolicy.engine import check_device
     from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
@@ -58,6 +78,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from .checkpoints import check_checkpoint, find_policy
 
     collect_garbage_rarely()
+    if args.restarted_from is not None:
+        # the bounds are the checkpoint's, and the run has a folder of its own
+        args.resume, args.bounds = args.restarted_from, None
+        rest = without_option(rest, "--run_timestamp")
     task, device = check_task(args.task), check_device(args.device)
     flags, overrides = split_overrides(rest)
     checkpoint = None
@@ -96,9 +120,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if agent.is_sb3:
             from isaaclab_offpolicy.runners.sbx import training
 
-            training.run(command, max_time=args.max_time)
+            training.run(command, max_time=args.max_time, step_limit=args.step_limit)
         else:
-            run(command, max_time=args.max_time, verbose=args.full_log)
+            run(command, max_time=args.max_time, verbose=args.full_log, step_limit=args.step_limit)
 
 
 @contextmanager
@@ -131,13 +155,16 @@ def _folder_of_its_own(task: str, agent: AgentSpec, rest: Sequence[str]) -> Iter
             folder.rmdir()
 
 
-def run(command: Sequence[str], max_time: float | None = None, verbose: bool = False) -> None:
+def run(
+    command: Sequence[str], max_time: float | None = None, verbose: bool = False, step_limit: float | None = None
+) -> None:
     """Run Isaac Lab's rsl_rl training with the project's runner.
 
     Args:
         command: Arguments of ``isaaclab train --rl_library rsl_rl``.
         max_time: Wall-clock limit of the training [s].
         verbose: Whether to print rsl_rl's block of every iteration in place of a line.
+        step_limit: Time that an env step may take [s], in place of the configuration's.
     """
     from isaaclab_rl.entrypoints.backends import train_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
@@ -146,5 +173,6 @@ def run(command: Sequence[str], max_time: float | None = None, verbose: bool = F
 
     print(f"[INFO] isaaclab train --rl_library rsl_rl {' '.join(command)}")
     with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"):
-        train_rsl_rl.create_rsl_rl_runner = partial(create_runner, max_time=max_time, verbose=verbose)  # type: ignore[assignment]
+        options = {"max_time": max_time, "verbose": verbose, "step_limit": step_limit}
+        train_rsl_rl.create_rsl_rl_runner = partial(create_runner, **options)  # type: ignore[assignment]
         train_rsl_rl.run(list(command))

@@ -13,8 +13,8 @@ from .rollout import velocity_tracking
 FROM = 1_000_000
 """Transitions before anything is said: every training begins with robots that fall."""
 
-AGAIN = 1_000_000
-"""Transitions between two warnings."""
+LONG = 250_000
+"""Transitions for which a robot has to do it before it is said."""
 
 
 def posture(
@@ -31,16 +31,50 @@ def posture(
         full_length: Length of an episode without a termination [steps].
     """
     if length is not None and length < 0.3 * full_length:
-        return f"the robot falls: episodes last {100 * length / full_length:.0f} % of their time"
+        return (
+            f"the robot falls: episodes last {100 * length / full_length:.0f} % of their time; the bounds may be too"
+            " wide: try --bounds percentile, or a smaller agent.algorithm.action_bounds_scale"
+        )
     if height is not None and height < 0.6 * nominal:
-        return f"the robot lies or crouches: its base is at {height:.2f} m of {nominal:.2f} m"
+        return (
+            f"the robot lies or crouches: its base is at {height:.2f} m of {nominal:.2f} m; the bounds may let it: try"
+            " --bounds percentile, or a smaller agent.algorithm.action_bounds_scale"
+        )
     if speed < 0.3 * commanded:
-        return f"the robot stands: it moves at {speed:.2f} m/s where {commanded:.2f} m/s are commanded"
+        return (
+            f"the robot stands: it moves at {speed:.2f} m/s where {commanded:.2f} m/s are commanded; it may explore too"
+            " little to find out how to walk: try agent.algorithm.noise_hold=10, or a higher"
+            " agent.algorithm.target_entropy"
+        )
     return None
 
 
+class Lasting:
+    """Lets a text pass once, when texts of its kind, up to the colon, came for some time on end.
+
+    Args:
+        time: That time, in transitions.
+    """
+
+    def __init__(self, time: int) -> None:
+        self.time = time
+        self._kind: str | None = None
+        self._since = 0
+        self._said: set[str] = set()
+
+    def __call__(self, text: str | None, transitions: int) -> str | None:
+        """The text, or None, given the transitions so far."""
+        kind = None if text is None else text.partition(":")[0]
+        if kind != self._kind:
+            self._kind, self._since = kind, transitions
+        if kind is None or kind in self._said or transitions - self._since < self.time:
+            return None
+        self._said.add(kind)
+        return text
+
+
 def posture_warnings(env: Any) -> Callable[[int, float | None], str | None] | None:
-    """Warnings for the log of a velocity task, each at most every :data:`AGAIN` transitions.
+    """Warnings for the log of a velocity task, each of them once, when it holds for :data:`LONG` transitions.
 
     Args:
         env: Isaac Lab's environment, or a wrapper of it.
@@ -56,19 +90,16 @@ def posture_warnings(env: Any) -> Callable[[int, float | None], str | None] | No
     nominal = float(robot.cfg.init_state.pos[2])
     terrain = getattr(unwrapped.cfg.scene, "terrain", None)
     flat = terrain is None or terrain.terrain_type != "generator"
-    due = FROM
+    once = Lasting(LONG)
 
     def warn(transitions: int, length: float | None) -> str | None:
-        nonlocal due
-        if transitions < due:
+        if transitions < FROM:
             return None
         means = {name: value.mean().item() for name, value in measure().items()}
         height = means["base_height"] if flat else None
         text = posture(
             means["speed"], means["commanded_speed"], height, nominal, length, float(unwrapped.max_episode_length)
         )
-        if text is not None:
-            due = transitions + AGAIN
-        return text
+        return once(text, transitions)
 
     return warn

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from rsl_rl.env import VecEnv
 
+from isaaclab_offpolicy.training.watchdog import PULSE
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -95,6 +97,7 @@ def evaluate(
                 rows.append(row[counted].cpu())
             finished += done
             steps += 1
+            PULSE.beat()
             if report is not None and steps % 50 == 0:
                 report(int(finished.clamp(max=rounds).sum()))
             for total in (sums, lengths, *measured):

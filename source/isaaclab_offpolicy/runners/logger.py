@@ -18,6 +18,7 @@ from rsl_rl.utils.logger import Logger
 
 from isaaclab_offpolicy.training.progress import ProgressTable, end_line, progress_line, show_line
 from isaaclab_offpolicy.training.signals import Interruption
+from isaaclab_offpolicy.training.watchdog import PULSE
 
 
 class TimeLimitReached(Exception):  # noqa: N818 - an event, not an error
@@ -79,6 +80,7 @@ class ProgressLogger(Logger):
         Raises:
             KeyboardInterrupt: If a signal came, and this process learns alone.
         """
+        PULSE.beat()
         if self.interruption.requested and not self.is_distributed:
             raise KeyboardInterrupt
         if self.writer is None or intrinsic_rewards is not None:

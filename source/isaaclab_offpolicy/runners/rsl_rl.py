@@ -24,7 +24,7 @@ from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.progress import end_line
-from isaaclab_offpolicy.training.provenance import write_provenance
+from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
 from isaaclab_offpolicy.training.runs import (
     CHECKPOINTS_OF,
     MIN_EPISODES,
@@ -33,6 +33,7 @@ from isaaclab_offpolicy.training.runs import (
     replay_path,
 )
 from isaaclab_offpolicy.training.safe_load import load_tensors, read_checkpoint_tensors
+from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT, check_limit
 
 from .logger import ProgressLogger, TimeLimitReached
 
@@ -51,6 +52,8 @@ class Runner(OnPolicyRunner):
         device: Device of the learner.
         max_time: Wall-clock limit of the training [s].
         verbose: Whether to print rsl_rl's block of every iteration in place of a line.
+        step_limit: Time that an env step may take before the process is ended [s], in place of the configuration's
+            ``step_limit``; see :mod:`~isaaclab_offpolicy.training.watchdog`.
     """
 
     def __init__(
@@ -61,9 +64,12 @@ class Runner(OnPolicyRunner):
         device: str = "cpu",
         max_time: float | None = None,
         verbose: bool = False,
+        step_limit: float | None = None,
     ) -> None:
         super().__init__(env, train_cfg, log_dir, device)
         self.max_time = max_time
+        self.step_limit = check_limit(self.cfg.get("step_limit", STEP_LIMIT) if step_limit is None else step_limit)
+        self._last_iteration = 0
         self.last_checkpoint: str | None = None
         self._best_return = -float("inf")
         self.logger = ProgressLogger(
@@ -94,7 +100,9 @@ class Runner(OnPolicyRunner):
             write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))
         self.logger.start = time.perf_counter()
         self.logger.deadline = None if self.max_time is None else self.logger.start + self.max_time
+        self._last_iteration = self.current_learning_iteration + num_learning_iterations - 1
         self.logger.interruption.listen()
+        PULSE.watch(self.step_limit, self.logger.deadline, **reproduction(self.env, self.cfg.get("seed")))
         try:
             super().learn(num_learning_iterations, init_at_random_ep_len)
         except TimeLimitReached:
@@ -117,6 +125,7 @@ class Runner(OnPolicyRunner):
             raise TrainingError(f"training stopped: {error}; {where}") from None
         finally:
             end_line()
+            PULSE.end()
             self.logger.interruption.close()
             self.logger.stop_logging_writer()
             if hasattr(self.logger.writer, "flush"):
@@ -136,6 +145,7 @@ class Runner(OnPolicyRunner):
         alg: Any = self.alg
         if self.logger.log_dir is not None and (load_cfg or {"critic": True}).get("critic") and isinstance(alg, SAC):
             self._load_replay(alg, path)
+        PULSE.tell(checkpoint=path, transitions=self.logger.tot_timesteps)
         return infos
 
     def _load(self, path: str, load_cfg: dict | None, strict: bool, map_location: str) -> dict:
@@ -165,10 +175,13 @@ class Runner(OnPolicyRunner):
 
     def save(self, path: str, infos: dict | None = None) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
+        PULSE.slow()
         saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
         saved["env_steps"] = self.logger.tot_timesteps
         if self._write_file(lambda: saved, path):
             self.last_checkpoint = path
+            left = self._last_iteration - self.current_learning_iteration
+            PULSE.tell(checkpoint=path, transitions=self.logger.tot_timesteps, left=left)
             self.logger.save_model(path, self.current_learning_iteration)
         self.logger.read_episodes()
         returns = self.logger.rewbuffer
@@ -223,17 +236,14 @@ def load_checkpoint(load: Callable[..., dict], path: str, *args: Any) -> dict:
         raise ConfigError(f"{path} is not a checkpoint of this agent and task: {reason}") from None
 
 
-def create_runner(
-    env: Any, agent_cfg: Any, log_dir: str | None = None, max_time: float | None = None, verbose: bool = False
-) -> Runner:
+def create_runner(env: Any, agent_cfg: Any, log_dir: str | None = None, **options: Any) -> Runner:
     """Stands in for Isaac Lab's function of the same purpose.
 
     Args:
         env: The wrapped environment.
         agent_cfg: The agent's resolved configuration.
         log_dir: The run's folder; None for playback.
-        max_time: Wall-clock limit of the training [s].
-        verbose: Whether to print rsl_rl's block of every iteration in place of a line.
+        **options: Further ones of :class:`Runner`.
 
     Raises:
         ConfigError: If the configuration cannot be used.
@@ -241,7 +251,7 @@ def create_runner(
     from isaaclab.utils import to_dict
 
     try:
-        return Runner(env, to_dict(agent_cfg), log_dir, agent_cfg.device, max_time, verbose)
+        return Runner(env, to_dict(agent_cfg), log_dir, agent_cfg.device, **options)
     except BoundsError as error:
         raise ConfigError(f"action bounds: {error}") from None
     except (TypeError, ValueError) as error:

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
+from isaaclab_offpolicy.engine.defaults import engine_name
+
 PACKAGES = (
     "isaaclab_offpolicy",
     "isaaclab",
@@ -67,6 +69,24 @@ def machine() -> dict[str, Any]:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"cpu": cpu_name(), "cores": os.cpu_count(), "gpu": gpu}
+
+
+def reproduction(env: Any, seed: int | None) -> dict[str, Any]:
+    """What repeats a training, as far as the environment tells: task, engine, seed, number of environments.
+
+    Args:
+        env: Isaac Lab's environment, or a wrapper of it.
+        seed: Seed of the training.
+    """
+    unwrapped = getattr(env, "unwrapped", env)
+    physics = getattr(getattr(unwrapped.cfg, "sim", None), "physics", None)
+    facts = {
+        "task": getattr(getattr(unwrapped, "spec", None), "id", None),
+        "engine": None if physics is None else engine_name(physics),
+        "seed": seed,
+        "environments": env.num_envs,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def write_provenance(run_dir: Path, bounds: Writable | None) -> None:

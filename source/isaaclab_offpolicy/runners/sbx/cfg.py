@@ -11,6 +11,7 @@ from typing import Literal
 from isaaclab.utils import configclass
 
 from isaaclab_offpolicy.algorithms import published
+from isaaclab_offpolicy.training.watchdog import STEP_LIMIT
 
 
 @configclass
@@ -41,6 +42,9 @@ class Sb3AgentCfg:
 
     eval_episodes: int = 256
     """Episodes of an evaluation."""
+
+    step_limit: float = STEP_LIMIT
+    """Time after which an env step that does not return ends the training [s]; infinite to wait for ever."""
 
     log_interval: int = 20_000
     """Transitions between two rows of the log."""
@@ -106,6 +110,10 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     save_replay_buffer: bool = False
     """Whether the newest checkpoint has the replay buffer beside it, from which ``--resume`` goes on: 0.9 GB for two
     million transitions on flat ground and 3.9 GB on rough terrain, with each checkpoint."""
+
+    max_nonfinite: float = 0.05
+    """Share of the transitions of the last 100 env steps that may be left out since a number of the environment's is
+    not finite; these episodes end. More of them end the training; 0 allows none."""
 
     batch_size: int = published.BATCH_SIZE
     """Transitions per gradient step."""

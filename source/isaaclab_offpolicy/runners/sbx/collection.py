@@ -64,6 +64,7 @@ class StepReplayBuffer(NStepReplayBuffer):
         timeout: np.ndarray,
         ended: np.ndarray,
         final_obs: np.ndarray | None,
+        left_out: np.ndarray | None = None,
     ) -> None:
         """Store one env step.
 
@@ -76,13 +77,25 @@ class StepReplayBuffer(NStepReplayBuffer):
             timeout: Whether it was truncated, shape [N].
             ended: Environments in which it ended, shape [E].
             final_obs: Their true last observations, shape [E, D].
+            left_out: Environments whose transition is none, shape [N]: in its place stands that of another one, and
+                returns of n steps end before and after it.
         """
         pos = self.pos
+        if left_out is not None and left_out.all():
+            self.cut()
+            return
         self.observations[pos], self.next_observations[pos] = obs, next_obs
         if len(ended):
             self.next_observations[pos, ended] = final_obs
         self.actions[pos], self.rewards[pos] = action, reward
         self.dones[pos], self.timeouts[pos] = done, timeout
+        if left_out is not None:
+            bad, good = left_out.nonzero()[0], (~left_out).nonzero()[0]
+            self._end(pos - 1, bad)
+            for name in self.ARRAYS:
+                array = getattr(self, name)
+                array[pos, bad] = array[pos, good[np.arange(len(bad)) % len(good)]]
+            self._end(pos, bad)
         self.pos += 1
         if self.pos == self.buffer_size:
             self.full, self.pos = True, 0
@@ -123,11 +136,13 @@ class StepReplayBuffer(NStepReplayBuffer):
 
     def cut(self) -> None:
         """End the episodes at the newest step, as a timeout would: what is stored next does not follow it."""
-        if not (self.pos or self.full):
-            return
-        last = self.pos - 1
-        self.timeouts[last] = np.logical_or(self.timeouts[last], self.dones[last] == 0.0)
-        self.dones[last] = 1.0
+        self._end(self.pos - 1, np.arange(self.n_envs))
+
+    def _end(self, row: int, envs: np.ndarray) -> None:
+        """End the episodes of some environments in a row, as a timeout would; row -1 is the last one."""
+        if row >= 0 or self.full:
+            self.timeouts[row, envs] = np.logical_or(self.timeouts[row, envs], self.dones[row, envs] == 0.0)
+            self.dones[row, envs] = 1.0
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
         # one step needs no walk along the episode
@@ -198,8 +213,9 @@ class VectorCollection:
                 episodes += len(base.ended)
                 this._episode_num += len(base.ended)
             replay_buffer.add_step(
-                last, original, buffer_actions, rewards, dones, base.timeouts, base.ended, base.final_observations
-            )
+                last, original, buffer_actions, rewards, dones, base.timeouts, base.ended, base.final_observations,
+                base.left_out,
+            )  # fmt: skip
             this._last_obs = new_obs
             this._last_original_obs = original
             this._update_current_progress_remaining(this.num_timesteps, this._total_timesteps)

@@ -9,8 +9,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -25,8 +24,9 @@ from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.training.atomic import write_atomically
+from isaaclab_offpolicy.training.finite import FiniteGuard, NonFiniteError, expire_episodes
 from isaaclab_offpolicy.training.progress import ProgressTable
-from isaaclab_offpolicy.training.provenance import write_provenance
+from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
 from isaaclab_offpolicy.training.runs import (
     CHECKPOINTS_OF,
     MIN_EPISODES,
@@ -35,13 +35,17 @@ from isaaclab_offpolicy.training.runs import (
     replay_path,
 )
 from isaaclab_offpolicy.training.signals import Interruption
+from isaaclab_offpolicy.training.watchdog import PULSE, check_limit
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
+from .evaluation import evaluate_deterministic
 from .models import build, constructor_options
-from .vec_env import NormalizedVecEnv
+
+COMPILED_AFTER = 3
+"""Update phases after which JAX has compiled all that there is."""
 
 COUNT_EVERY = 16
 """Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
@@ -54,23 +58,42 @@ class TrainingCallback(BaseCallback):
         cfg: The agent's configuration.
         run_dir: The run's folder.
         max_time: Wall-clock limit [s].
+        step_limit: Time that an env step may take [s], in place of the configuration's.
+        round_size: Transitions of a round of collection and learning, where their number was given.
     """
 
-    def __init__(self, cfg: Sb3AgentCfg, run_dir: Path, max_time: float | None) -> None:
+    def __init__(
+        self,
+        cfg: Sb3AgentCfg,
+        run_dir: Path,
+        max_time: float | None,
+        step_limit: float | None = None,
+        round_size: int | None = None,
+    ) -> None:
         super().__init__()
-        self.cfg, self.run_dir, self.max_time = cfg, run_dir, max_time
+        self.cfg, self.run_dir, self.max_time, self.round_size = cfg, run_dir, max_time, round_size
+        self.step_limit = cfg.step_limit if step_limit is None else step_limit
         self.last_checkpoint: Path | None = None
         self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
         self._interruption = Interruption()
         self._saturation: SaturationMonitor | None = None
-        self._acted = 0
+        self._acted = self._phases = 0
 
     def _on_training_start(self) -> None:
         now, steps = time.perf_counter(), self.num_timesteps
         self._start = self._last_time = now
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
+        self._first_update = getattr(self.model, "_n_updates", 0)
         self._interruption.listen()
+        deadline = None if self.max_time is None else self._start + self.max_time
+        PULSE.watch(self.step_limit, deadline, **reproduction(base_env(self.training_env), self.cfg.seed))
+
+    def _iterations_left(self) -> int | None:
+        """Rounds that are still to come; None where ``total_timesteps`` tells when the training ends."""
+        if self.round_size is None:
+            return None
+        return max(0, -(-(self.model._total_timesteps - self.num_timesteps) // self.round_size))
 
     def _is_over(self) -> bool:
         return self._interruption.requested or (
@@ -78,6 +101,7 @@ class TrainingCallback(BaseCallback):
         )
 
     def _on_step(self) -> bool:
+        PULSE.beat()
         steps, now = self.num_timesteps, time.perf_counter()
         rewards = self.locals["rewards"]
         if not np.isfinite(rewards).all() or not np.isfinite(self.locals["new_obs"]).all():
@@ -112,6 +136,11 @@ class TrainingCallback(BaseCallback):
             self._saturation.add(torch.from_numpy(unit), COUNT_EVERY)
         self._acted += 1
 
+    def _on_rollout_end(self) -> None:
+        self._phases += int(getattr(self.model, "_n_updates", 0) > self._first_update)
+        if self._phases < COMPILED_AFTER:
+            PULSE.slow()
+
     def _on_rollout_start(self) -> None:
         if self.cfg.eval_interval and self.num_timesteps - self._last_eval >= self.cfg.eval_interval:
             self._last_eval = self.num_timesteps
@@ -124,13 +153,16 @@ class TrainingCallback(BaseCallback):
 
     def close(self) -> None:
         """Give the signals back, once everything is written."""
+        PULSE.end()
         self._interruption.close()
 
     def save(self) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
+        PULSE.slow()
         path = self.run_dir / f"model_{self.num_timesteps}.zip"
         if self._write(path):
             self.last_checkpoint = path
+            PULSE.tell(checkpoint=str(path), transitions=self.num_timesteps, left=self._iterations_left())
             # after what is small and matters most; without it, the one of an earlier checkpoint stays
             if isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer and save_replay(self.model, path):
                 remove_older_replays(cast(Path, replay_path(path)))
@@ -188,68 +220,14 @@ class TrainingCallback(BaseCallback):
         self._table.append(row)
 
 
-@contextmanager
-def resting_curriculum(env: Any) -> Iterator[None]:
-    """Keep Isaac Lab's curriculum as it is while episodes are reset.
-
-    Args:
-        env: Isaac Lab's environment, unwrapped.
-    """
-    manager = getattr(env, "curriculum_manager", None)
-    if manager is None:
-        yield
-        return
-    manager.compute = lambda env_ids=None: None
-    try:
-        yield
-    finally:
-        del manager.compute  # the class's own
-
-
-def evaluate_deterministic(
-    model: BaseAlgorithm, episodes: int, stop: Callable[[], bool] = lambda: False
-) -> float | None:
-    """Mean return of deterministic actions in the training's own environments, whose episodes begin anew after it.
-
-    On rough terrain the curriculum rests meanwhile: the resets would move every robot to an easier level.
-
-    Args:
-        model: The agent.
-        episodes: Number of episodes; every environment contributes its first ones.
-        stop: Asked at every step; the evaluation ends without a result when it says so.
-    """
-    env: Any = model.get_env()
-    rounds = -(-episodes // env.num_envs)
-    normalizer = env if isinstance(env, NormalizedVecEnv) else None
-    if normalizer is not None:
-        normalizer.training = False
-    done = np.zeros(env.num_envs, dtype=np.int64)
-    returns: list[float] = []
-    this: Any = model
-    with resting_curriculum(base_env(env).unwrapped):
-        obs: Any = env.reset()
-        while (done < rounds).any() and not stop():
-            actions, _ = model.predict(obs, deterministic=True)
-            obs, _, dones, infos = env.step(actions)
-            returns += [infos[i]["episode"]["r"] for i in dones.nonzero()[0] if done[i] < rounds]
-            done += dones
-        if normalizer is not None:
-            normalizer.training = True
-        this._last_obs = env.reset()
-    this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
-    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
-    if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
-        this.replay_buffer.cut()
-    return statistics.mean(returns) if (done >= rounds).all() else None
-
-
-def run(command: Sequence[str], max_time: float | None = None) -> None:
+def run(command: Sequence[str], max_time: float | None = None, step_limit: float | None = None) -> None:
     """Train as Isaac Lab's ``train`` does for its libraries.
 
     Args:
         command: Isaac Lab's arguments, such as ``--task``, ``--agent``, ``--num_envs``, ``--device``, ``--checkpoint``
             and overrides.
         max_time: Wall-clock limit of the training [s].
+        step_limit: Time that an env step may take [s], in place of the configuration's.
 
     Raises:
         ConfigError: With one line that says what is wrong.
@@ -284,6 +262,7 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
     try:
         # before the simulation takes its time to start
         constructor_options(cfg, args.num_envs or env_cfg.scene.num_envs, "cpu")
+        check_limit(cfg.step_limit)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"the configuration of the agent: {error}") from None
     pre_launch_video_config(env_cfg, args)
@@ -301,7 +280,7 @@ def run(command: Sequence[str], max_time: float | None = None) -> None:
         apply_video_recording(env_cfg, str(run_dir), args)
         env = create_isaaclab_env(args.task, env_cfg, args, convert_marl_to_single_agent=False)
         try:
-            train(cfg, env, run_dir, args.checkpoint, max_time, args.max_iterations)
+            train(cfg, env, run_dir, args.checkpoint, max_time, args.max_iterations, step_limit)
         finally:
             close_env(env)
 
@@ -313,6 +292,7 @@ def train(
     checkpoint: str | None = None,
     max_time: float | None = None,
     max_iterations: int | None = None,
+    step_limit: float | None = None,
 ) -> BaseAlgorithm:
     """Train an agent.
 
@@ -323,6 +303,7 @@ def train(
         checkpoint: Checkpoint to go on from.
         max_time: Wall-clock limit [s].
         max_iterations: Rounds of collection and learning, in place of ``total_timesteps``.
+        step_limit: Time that an env step may take [s], in place of the configuration's.
 
     Returns:
         The trained agent.
@@ -339,23 +320,28 @@ def train(
             model = load_for_training(cfg, contents, vec_env, device, str(run_dir))
             if off_policy is not None:
                 restore_replay(model, off_policy, Path(checkpoint))
+            PULSE.tell(checkpoint=checkpoint, transitions=model.num_timesteps)
         else:
             vec_env = make_vec_env(env, cfg)
             model = build(cfg, vec_env, device, str(run_dir))
+        base = base_env(vec_env)
+        if off_policy is not None:
+            base.guard = FiniteGuard(vec_env.num_envs, off_policy.max_nonfinite, expire_episodes(base.unwrapped))
     except BoundsError as error:
         raise ConfigError(f"action bounds: {error}") from None
     except (ValueError, TypeError, AssertionError) as error:
         raise ConfigError(f"{checkpoint or 'the configuration of the agent'}: {error}") from None
-    total = cfg.total_timesteps - model.num_timesteps
+    total, round_size = cfg.total_timesteps - model.num_timesteps, None
     if max_iterations is not None:
         steps = off_policy.train_freq if off_policy is not None else cfg.n_steps  # type: ignore[attr-defined]
-        total = max_iterations * steps * vec_env.num_envs
+        round_size = steps * vec_env.num_envs
+        total = max_iterations * round_size
     if total <= 0:
         raise ConfigError(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
-    write_provenance(run_dir, base_env(vec_env).bounds)
-    callback = TrainingCallback(cfg, run_dir, max_time)
+    write_provenance(run_dir, base.bounds)
+    callback = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size)
     try:
         model.learn(
             total,
@@ -364,6 +350,10 @@ def train(
             reset_num_timesteps=checkpoint is None,
             progress_bar=sys.stdout.isatty(),
         )
+    except NonFiniteError as error:
+        raise TrainingError(
+            f"training stopped: {error}; checkpoint from before it: {callback.last_checkpoint or 'none yet'}"
+        ) from None
     except KeyboardInterrupt:
         # the second one, amid a step or an update
         print("[INFO] Interrupted; writing a checkpoint.")

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepRetu
 from isaaclab_rl.sb3 import Sb3VecEnvWrapper
 
 from isaaclab_offpolicy.action_bounds import ActionBoundsWrapper
+from isaaclab_offpolicy.training.finite import FiniteGuard, any_of
 
 
 class OffPolicyVecEnv(Sb3VecEnvWrapper):
@@ -47,10 +48,17 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         """Whether the episode that ended was truncated, shape [N]."""
         self.final_observations: np.ndarray | None = None
         """Observations before the reset of the environments in ``ended``, shape [E, D]."""
+        self.guard: FiniteGuard | None = None
+        """Looks for numbers that are not finite, where such transitions can be left out."""
+        self.left_out: np.ndarray | None = None
+        """Environments whose last transition is none since a number is not finite, shape [N]; None if all are."""
+        self._lost: np.ndarray | None = None
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self._ep_rew_buf = np.zeros(self.num_envs, dtype=np.float64)
         self.log: dict[str, Any] = {}
         """What Isaac Lab logs of the episodes that ended last: means of the reward terms and the like."""
+        self.steps = 0
+        """Transitions so far, where they are looked at."""
         self._on_cpu = torch.device(self.sim_device).type == "cpu"
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -71,15 +79,17 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
             lost, cut = torch.stack((terminated, truncated)).cpu().numpy()
         rewards = _to_numpy(rew)
         dones = lost | cut
+        final_obs = extras["final_obs"]["policy"] if dones.any() else None
+        if self.guard is not None:
+            final_obs = self._leave_out(self.guard, obs, rewards, dones, final_obs)
         for index in self.ended.tolist():
             self._infos[index].clear()
         self.ended = dones.nonzero()[0]
         self.timeouts = cut > lost
         self._ep_rew_buf += rewards
         self._ep_len_buf += 1
-        if len(self.ended):
+        if final_obs is not None:
             self.log = extras.get("log", {})
-            final_obs = extras["final_obs"]["policy"]
             if self._on_cpu:
                 last = final_obs.numpy()[self.ended].astype(np.float32, copy=False)
             else:
@@ -95,13 +105,44 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
             self._ep_len_buf[self.ended] = 0
         return obs, rewards, dones, self._infos
 
+    def _leave_out(
+        self,
+        guard: FiniteGuard,
+        obs: np.ndarray,
+        rewards: np.ndarray,
+        dones: np.ndarray,
+        final_obs: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        """Set :attr:`left_out`, and put zeros in place of numbers that are not finite; gives the last observations."""
+        self.steps += self.num_envs
+        values = {"observation": torch.from_numpy(obs), "reward": torch.from_numpy(rewards)}
+        if final_obs is not None:
+            ended = torch.from_numpy(dones).to(final_obs.device).unsqueeze(-1)
+            values["final observation"] = final_obs.where(ended, torch.zeros_like(final_obs)).cpu()
+        _, broken = guard.check(values, self.steps)
+        before, self._lost, self.left_out = self._lost, None, self._lost
+        if not broken:
+            return final_obs
+        self.left_out = any_of(broken.values()).numpy() | (False if before is None else before)
+        if "observation" in broken:
+            self._lost = broken["observation"].numpy()
+            obs[self._lost] = 0.0
+        np.nan_to_num(rewards, copy=False, posinf=0.0, neginf=0.0)
+        return None if final_obs is None else final_obs.nan_to_num(0.0, 0.0, 0.0)
+
     def reset(self) -> np.ndarray:
         """Reset all environments and give their observations, shape [N, D]."""
-        obs = super().reset()
+        obs = np.array(super().reset())
+        self._lost = None
+        if self.guard is not None:
+            _, broken = self.guard.check({"observation": torch.from_numpy(obs)}, self.steps)
+            if broken:
+                self._lost = broken["observation"].numpy()
+                obs[self._lost] = 0.0
         for index in self.ended:
             self._infos[index].clear()
         self.ended = np.zeros(0, dtype=np.int64)
-        return np.array(obs)
+        return obs
 
 
 class AffineNormalizer:
