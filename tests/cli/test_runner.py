@@ -237,6 +237,27 @@ def test_broken_weights_leave_the_last_good_checkpoint(runner, tmp_path: Path) -
     assert checkpoints(tmp_path / "run") == ["model_0.pt", "model_5.pt"]
 
 
+def test_broken_weights_of_ppo_leave_the_last_good_checkpoint(tmp_path: Path) -> None:
+    from test_benchmark import ppo_cfg
+
+    env = LinearQuadraticEnv(8)
+    env.cfg.compute_final_obs = True
+    run = Runner(env, {**ppo_cfg(), "save_interval": 2}, str(tmp_path / "run"), "cpu")
+    update = run.alg.update
+
+    def breaking() -> dict[str, float]:
+        result = update()
+        if run.current_learning_iteration == 3:  # before the checkpoint of the next one
+            with torch.no_grad():
+                run.alg.actor.mlp[0].bias[-1] = float("inf")
+        return result
+
+    run.alg.update = breaking
+    with pytest.raises(UserError, match=r"mlp.0.bias.* is not finite; checkpoint from before it: .*model_2.pt"):
+        run.learn(100)
+    assert checkpoints(tmp_path / "run") == ["model_0.pt", "model_2.pt"]
+
+
 def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = runner()
     run.learn(2)

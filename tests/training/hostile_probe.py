@@ -17,6 +17,7 @@ import resource
 import shutil
 import signal
 import sys
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ from isaaclab_offpolicy.algorithms import ReplayBuffer
 from isaaclab_offpolicy.cli.checkpoints import find_policy, manifest
 from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.runners.rsl_rl import Runner
-from isaaclab_offpolicy.training.replay_files import load_replay
+from isaaclab_offpolicy.training.replay_files import ReplayFiles, load_replay
 from isaaclab_offpolicy.training.safe_load import checkpoint_bytes, read_checkpoint_tensors
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -136,7 +137,9 @@ def of_rsl_rl(good: Path) -> Iterator[Case]:
     def raw(value: Any) -> Callable[[Path], Any]:
         return lambda path: torch.save(value, path)
 
-    for name in [names[0], *tensors[:4]]:
+    renamed = parts[names[0]].replace(b"actor_state_dict", b"actor_state_dicu")
+    yield "change of a name", "pt", lambda path: write_zip(path, {**parts, names[0]: renamed})
+    for name in tensors[:4]:
         at = data.index(parts[name], offsets[name]) + len(parts[name]) // 2
         yield f"bit flip in {name}", "pt", lambda path, at=at: path.write_bytes(flipped(data, at))
         changed = flipped(parts[name], len(parts[name]) // 2)
@@ -177,12 +180,12 @@ def of_rsl_rl(good: Path) -> Iterator[Case]:
     yield "PPO's that would run a command", "ppo", raw({"actor_state_dict": {}, "iter": 0, "infos": Evil()})
     # what would be run, or would take the machine
     yield "a command", "pt", raw({**contents, "infos": Evil()})
-    yield "a command in torch's file", "pt", lambda path: torch_file(path, pickle.dumps(Evil()))
+    yield "a command in torch's file", "pt", lambda path: torch_file(path, pickle.dumps(Evil(), 2))
     program = b"cbuiltins\nexec\n(Vimport os; os.system('touch " + Evil.canary.encode() + b"')\ntR."
-    yield "a program", "pt", lambda path: torch_file(path, program)
+    yield "a command as a program", "pt", lambda path, program=program: torch_file(path, program)
     old: dict[str, Any] = {"_use_new_zipfile_serialization": False}
     yield "torch's old format", "pt", lambda path: torch.save(contents, path, **old)
-    yield "a command in torch's old format", "pt", lambda path: torch.save({"infos": Evil()}, path, **old)
+    yield "a pickle in torch's old format", "pt", lambda path: torch.save({"infos": Evil()}, path, **old)
     yield "an exported policy", "pt", lambda path: torch.jit.script(torch.nn.Linear(2, 1)).save(str(path))
     views = {
         "a huge storage": View(10**11, (4,), (1,)), "a huge tensor": View(10**11, (10**11,), (1,)),
@@ -208,14 +211,13 @@ def of_rsl_rl(good: Path) -> Iterator[Case]:
     bomb = pickled({"actor_state_dict": {"w": View(10**9, (10**9,), (1,))}, "iter": 0, "infos": None})
 
     def compressed(path: Path) -> None:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr("archive/data.pkl", bomb)
             with archive.open("archive/data/0", "w", force_zip64=True) as file:
-                for _ in range(400):
+                for _ in range(250):
                     file.write(bytes(10**7))
 
     yield "a zip bomb", "pt", compressed
-    yield "a compressed file", "pt", lambda path: write_zip(path, parts, zipfile.ZIP_DEFLATED)
 
     def twice(path: Path) -> None:
         write_zip(path, parts)
@@ -337,18 +339,14 @@ def of_sbx(good: Path, kind: str) -> Iterator[Case]:
         archive.writestr("mean.npy", header + b" " * (127 - len(header)) + b"\n" + bytes(16))
     yield f"{kind}: a huge array", kind, put("normalizer.npz", huge.getvalue())
     bomb = io.BytesIO()
-    with (
-        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("mean.npy", "w", force_zip64=True) as file,
-    ):
-        for _ in range(300):
-            file.write(bytes(10**7))
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("mean.npy", bytes(300_000_000))
     yield f"{kind}: a zip bomb in the statistics", kind, put("normalizer.npz", bomb.getvalue())
 
     def compressed(path: Path) -> None:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for name in parts:
-                archive.writestr(name, bytes(500_000_000) if name == states else parts[name])
+                archive.writestr(name, bytes(400_000_000) if name == states else parts[name])
 
     yield f"{kind}: a zip bomb", kind, compressed
 
@@ -464,7 +462,7 @@ def read_all(cases: Iterator[Case], readers: dict[str, Callable[[Path], Any]], w
         path = work / f"{kind}{number}" / FILES[kind]
         path.parent.mkdir(parents=True)
         write(path)
-        before, message, stderr = peak(), None, io.StringIO()
+        before, started, message, stderr = peak(), time.process_time(), None, io.StringIO()
         signal.setitimer(signal.ITIMER_VIRTUAL, 10.0)
         try:
             with contextlib.redirect_stderr(stderr):
@@ -476,7 +474,8 @@ def read_all(cases: Iterator[Case], readers: dict[str, Callable[[Path], Any]], w
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
         text = stderr.getvalue() if kind == "manifest" else message
-        results.append({"name": name, "kind": kind, "message": text, "megabytes": peak() - before})
+        seconds, megabytes = time.process_time() - started, peak() - before
+        results.append({"name": name, "kind": kind, "message": text, "megabytes": megabytes, "seconds": seconds})
         with contextlib.suppress(OSError):
             shutil.rmtree(path.parent)
     return results
@@ -503,7 +502,11 @@ def main(out: Path, work: Path, with_sbx: bool) -> None:
     def sac() -> dict:
         return json.loads(json.dumps(cfg))
 
-    runner(sac, str(work / "sac")).learn(2)
+    trained = runner(sac, str(work / "sac"))
+    trained.learn(2)
+    learner: Any = trained.alg
+    (work / "replay").mkdir()
+    assert ReplayFiles(work / "replay", 1.0, "").save(learner.storage, work / "replay" / "model_1.pt"), "in one file"
     runner(ppo_cfg, str(work / "ppo")).learn(1)
     players = {"pt": runner(sac, None), "ppo": runner(ppo_cfg, None)}
 
@@ -519,7 +522,7 @@ def main(out: Path, work: Path, with_sbx: bool) -> None:
         "replay": lambda path: load_replay(path, ReplayBuffer(100 * 32, 32, {"policy": 2}, 1)),
         "manifest": lambda path: manifest(path.parent), "path": lambda path: find_policy(str(path), TASK, "sac", "cpu"),
     }  # fmt: skip
-    checkpoint, replay = work / "sac" / "model_1.pt", work / "sac" / "replay_1.json"
+    checkpoint, replay = work / "sac" / "model_1.pt", work / "replay" / "replay_1.json"
     cases = [
         *general("pt", checkpoint),
         *of_rsl_rl(checkpoint),

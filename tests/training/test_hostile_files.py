@@ -33,7 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 def test_each_gets_one_clear_line(results: list[dict[str, Any]]) -> None:
     cases = results[:-1]
-    assert len(cases) > (180 if WITH_SBX else 120)
+    assert len(cases) > (240 if WITH_SBX else 120)
     assert len({case["name"] + case["kind"] for case in cases}) == len(cases), "each has a name of its own"
     accepted = [f"{case['kind']} {case['name']}" for case in cases if not case["message"]]
     assert not accepted
@@ -53,13 +53,14 @@ def test_what_was_changed_or_is_not_finite_is_said(results: list[dict[str, Any]]
     assert [name for name in changed if "checksum" not in said[name]] == []
     broken = [name for name in said if name.endswith("weights that are not finite")]
     assert len(broken) > 1 and [name for name in broken if "not finite" not in said[name]] == []
-    commands = [name for name in said if "command" in name and "bounds" not in name and "statistics" not in name]
-    assert len(commands) > 5 and [name for name in commands if "it would call posix.system" not in said[name]] == []
+    commands = [name for name in said if "a command" in name and "bounds" not in name and "statistics" not in name]
+    assert len(commands) > 5 and [name for name in commands if "it would call" not in said[name]] == []
 
 
 def test_nothing_of_them_runs(results: list[dict[str, Any]]) -> None:
     assert not results[-1]["canary"]
 
 
-def test_none_takes_much_memory(results: list[dict[str, Any]]) -> None:
+def test_none_takes_much_memory_or_time(results: list[dict[str, Any]]) -> None:
     assert {case["name"]: case["megabytes"] for case in results[:-1] if case["megabytes"] > 1500} == {}
+    assert {case["name"]: case["seconds"] for case in results[:-1] if case["seconds"] > 10.0} == {}, "of a processor"

@@ -195,12 +195,15 @@ def load_replay(index: Path, ring: Ring) -> None:
 def _read_index(path: Path) -> dict[str, Any]:
     if not path.is_file() or path.stat().st_size > LARGEST_INDEX:
         raise ValueError("not a replay buffer")
-    contents = json.loads(path.read_bytes())
+    try:
+        contents = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise ValueError("cut short or damaged") from None
     if not isinstance(contents, dict) or not {"format", "first", "end", "columns", "chunks"} <= set(contents):
         raise ValueError("not a replay buffer")
-    if isinstance(contents["format"], int) and contents["format"] > FORMAT:
-        raise ValueError(f"its format {contents['format']} is newer than this package's, {FORMAT}")
-    if contents.pop("sha256", None) != _digest(contents):
+    if type(version := contents["format"]) is int and version > FORMAT:
+        raise ValueError(f"its format {version} is newer than this package's, {FORMAT}")
+    if version != FORMAT or contents.pop("sha256", None) != _digest(contents):
         raise ValueError("its checksum is not that of its contents: it was changed or damaged")
     return contents
 

@@ -174,6 +174,6 @@ def _reason(error: Exception) -> str:
     if named := re.search(r"GLOBAL ([\w.]+)", text):
         return f"it would call {named[1]}; only tensors and plain values are read"
     # torch puts its advice first
-    text = text.rpartition("WeightsUnpickler error:")[2]
+    text = text.rpartition("WeightsUnpickler error:")[2].partition(" (Could this error")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip() and "weights_only" not in line]
     return lines[0] if lines else f"{type(error).__name__} while reading"

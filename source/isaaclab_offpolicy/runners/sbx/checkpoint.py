@@ -184,10 +184,13 @@ def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
         statistics = io.BytesIO(_member(archive, NORMALIZER))
         with zipfile.ZipFile(statistics) as inner:
             check_archive(inner)
+        statistics.seek(0)
         normalizer = dict(np.load(statistics, allow_pickle=False))
         AffineNormalizer(normalizer)  # raises where something is missing
-    if agent.get("format", 1) > FORMAT:
-        raise ValueError(f"its format {agent['format']} is newer than this package's")
+    if type(version := agent.get("format", 1)) is not int or not isinstance(agent.get("options", {}), dict):
+        raise ValueError("its agent.json says something else")
+    if version > FORMAT:
+        raise ValueError(f"its format {version} is newer than this package's")
     if "format" in agent:
         options, counters = agent["options"], agent["counters"]
         states = _read_msgpack(_member(archive, STATES)) if sbx else None
@@ -205,7 +208,7 @@ def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
     size = sum(info.file_size for info in archive.infolist())
     check_contents({"state_dict": _tensors([states, normalizer], {})}, size)
     digest = agent.pop("sha256", None)
-    if agent.get("format", 1) >= 3 or digest is not None:
+    if version >= 3 or digest is not None:
         members = {name: _member(archive, name) for name in names if name != AGENT}
         if digest != _digest(agent, members):
             raise ValueError("its checksum is not that of its contents: it was changed or damaged")

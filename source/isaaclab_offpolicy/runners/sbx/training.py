@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import configure_logger
 
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
@@ -40,6 +42,9 @@ from .vec_env import NormalizedVecEnv
 
 COUNT_EVERY = 16
 """Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
+
+
+TENSORBOARD = "TensorBoard's file"
 
 
 class TrainingCallback(BaseCallback):
@@ -174,7 +179,7 @@ class TrainingCallback(BaseCallback):
             self.logger.record(f"rollout/{key}", value)
         for key, value in base_env(self.training_env).log.items():
             self.logger.record(key, float(value))
-        succeeds(lambda: self.logger.dump(step=steps), "TensorBoard's file")
+        succeeds(lambda: self.logger.dump(step=steps), TENSORBOARD)
         print("  ".join(f"{key} {value}" for key, value in row.items() if "/" not in key), flush=True)
         self._table.append(row)
 
@@ -346,14 +351,18 @@ def train(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
     write_provenance(run_dir, base_env(vec_env).bounds)
-    callback = TrainingCallback(cfg, run_dir, max_time)
+    callback, begins = TrainingCallback(cfg, run_dir, max_time), checkpoint is None
+    if not succeeds(
+        lambda: model.set_logger(configure_logger(model.verbose, str(run_dir), cfg.algorithm, begins)), TENSORBOARD
+    ):
+        model.set_logger(Logger(None, []))
     try:
         with unfailing_output():
             model.learn(
                 total,
                 callback=callback,
                 log_interval=None,  # type: ignore[arg-type]
-                reset_num_timesteps=checkpoint is None,
+                reset_num_timesteps=begins,
                 progress_bar=sys.stdout.isatty(),
             )
     except KeyboardInterrupt:
