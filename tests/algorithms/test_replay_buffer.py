@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 from isaaclab_offpolicy.algorithms import ReplayBuffer
 from isaaclab_offpolicy.algorithms.prefetch import PrefetchingReplayBuffer
-from isaaclab_offpolicy.algorithms.replay_buffer import STORAGES, SampleIndices
+from isaaclab_offpolicy.algorithms.replay_buffer import SampleIndices
+from isaaclab_offpolicy.training.replay_files import ReplayFiles, load_replay
 
 
 class Recorder:
@@ -92,7 +95,9 @@ def test_targets_against_brute_force_with_random_ends_and_over_the_seam(history:
         if step in history["saved"]:
             rows = max(history["saved"][step], n_steps)
             restored = ReplayBuffer(rows * num_envs, num_envs, {"policy": 1}, 1, n_steps, gamma)
-            restored.load_state_dict(buffer.state_dict())
+            with TemporaryDirectory() as folder:
+                assert ReplayFiles(Path(folder), 1.0, "").save(buffer, Path(folder, "model_0.pt"))
+                load_replay(Path(folder, "replay_0.json"), restored)
             restored.cut()
             buffer, last = restored, recorder.steps[-1]
             cut = [not last["terminated"][env] and not last["truncated"][env] for env in range(num_envs)]
@@ -259,49 +264,3 @@ def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_st
     may_go.set()
     # an update phase of another size is sampled anew
     assert buffer.sample(1, 8, 0, between).reward.shape == (1, 8)
-
-
-@pytest.mark.parametrize("storage", STORAGES)
-def test_a_written_buffer_is_read_with_what_it_held(storage: str) -> None:
-    buffer = filled(steps=300, ends=0.3, storage=storage)
-    state = buffer.state_dict()
-    assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors_of(state)), "no views"
-    other = ReplayBuffer(400, 4, {"policy": 3, "critic": 2}, 2, storage=storage)
-    other.load_state_dict(state)
-    assert len(other) == 400, "as much as it can hold"
-    for age in range(100):
-        draw = SampleIndices(torch.full((1, 4), age), torch.arange(4).unsqueeze(0), 0)
-        ours, theirs = other.gather(draw._replace(newest=other._row)), buffer.gather(draw._replace(newest=buffer._row))
-        for group in ("policy", "critic"):
-            assert torch.equal(ours.obs[group], theirs.obs[group])
-            assert torch.equal(ours.next_obs[group], theirs.next_obs[group])
-        for name in ("action", "reward", "discount", "weight"):
-            assert torch.equal(getattr(ours, name), getattr(theirs, name))
-
-
-def tensors_of(state: dict) -> list[torch.Tensor]:
-    """All tensors of nested dictionaries."""
-    return [
-        tensor
-        for value in state.values()
-        for tensor in (tensors_of(value) if isinstance(value, dict) else [value])
-        if isinstance(tensor, torch.Tensor)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        ({"num_envs": 5}, "4 environments, not 5"),
-        ({"obs_dims": {"policy": 3}}, "observations"),
-        ({"obs_dims": {"policy": 4, "critic": 2}}, "observations"),
-        ({"action_dim": 3}, "2 joints, not 3"),
-        ({"storage": "float16"}, "float32, not float16"),
-    ],
-)
-def test_a_buffer_of_another_kind_is_refused(other: dict, message: str) -> None:
-    kind = {"num_envs": 4, "obs_dims": {"policy": 3, "critic": 2}, "action_dim": 2} | other
-    with pytest.raises(ValueError, match=message):
-        ReplayBuffer(1000, **kind).load_state_dict(filled().state_dict())
-    with pytest.raises(ValueError, match="not a replay buffer"):
-        filled().load_state_dict({"action": 1})

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from matplotlib.image import imread
+from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
 
 from environments import CountSynchronisations, FlawedEnv, LinearQuadraticEnv
@@ -257,6 +258,27 @@ def test_broken_weights_leave_the_last_good_checkpoint(runner, tmp_path: Path) -
     assert checkpoints(tmp_path / "run") == ["model_0.pt", "model_5.pt"]
 
 
+def test_broken_weights_of_ppo_leave_the_last_good_checkpoint(tmp_path: Path) -> None:
+    from test_benchmark import ppo_cfg
+
+    env = LinearQuadraticEnv(8)
+    env.cfg.compute_final_obs = True
+    run = Runner(env, {**ppo_cfg(), "save_interval": 2}, str(tmp_path / "run"), "cpu")
+    update = run.alg.update
+
+    def breaking() -> dict[str, float]:
+        result = update()
+        if run.current_learning_iteration == 3:  # before the checkpoint of the next one
+            with torch.no_grad():
+                run.alg.actor.mlp[0].bias[-1] = float("inf")
+        return result
+
+    run.alg.update = breaking
+    with pytest.raises(UserError, match=r"mlp.0.bias.* is not finite; checkpoint from before it: .*model_2.pt"):
+        run.learn(100)
+    assert checkpoints(tmp_path / "run") == ["model_0.pt", "model_2.pt"]
+
+
 def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run = runner()
     run.learn(2)
@@ -270,6 +292,38 @@ def test_a_full_disk_spares_the_earlier_checkpoint(runner, tmp_path: Path, capsy
     assert "could not be written" in capsys.readouterr().err
     assert path.read_bytes() == before
     assert not list((tmp_path / "run").glob("*.tmp"))
+
+
+def test_the_newest_checkpoints_and_the_best_one_are_kept(train_cfg, tmp_path: Path) -> None:
+    def run(folder: str, keep: int | None) -> list[str]:
+        cfg = train_cfg(learning_starts=10**6)
+        cfg["save_interval"], cfg["keep_checkpoints"] = 2, keep
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model_1.pt").write_bytes(b"of another training")
+        Runner(LinearQuadraticEnv(32), cfg, log_dir=str(tmp_path / folder)).learn(12)
+        return checkpoints(tmp_path / folder)
+
+    assert run("two", 2) == ["best.pt", "model_1.pt", "model_10.pt", "model_11.pt"]
+    assert run("all", None) == ["best.pt", *sorted(f"model_{n}.pt" for n in (0, 1, 2, 4, 6, 8, 10, 11))]
+
+
+def test_checkpoints_go_to_and_from_rsl_rls_own_runner(tmp_path: Path) -> None:
+    from test_benchmark import ppo_cfg
+
+    def make(kind: type[OnPolicyRunner]) -> OnPolicyRunner:
+        env = LinearQuadraticEnv(8)
+        env.cfg.compute_final_obs = True
+        return kind(env, ppo_cfg(), None, "cpu")
+
+    ours, theirs = tmp_path / "ours.pt", tmp_path / "theirs.pt"
+    for first, second, path in ((Runner, OnPolicyRunner, ours), (OnPolicyRunner, Runner, theirs)):
+        one, other = make(first), make(second)
+        one.current_learning_iteration = 7
+        one.save(str(path))
+        other.load(str(path))
+        assert other.current_learning_iteration == 7
+        torch.testing.assert_close(other.alg.save(), one.alg.save(), rtol=0, atol=0)
+    assert "sha256" in torch.load(ours, weights_only=True) and "sha256" not in torch.load(theirs, weights_only=True)
 
 
 @pytest.fixture
@@ -290,10 +344,10 @@ def test_a_training_goes_on_with_its_replay_buffer(keeper, tmp_path: Path, capsy
     first = keeper("first")
     first.learn(8)
     checkpoint = str(folder / "model_7.pt")
-    assert [path.name for path in folder.glob("replay_*")] == ["replay_7.pt"], "the newest only"
+    assert [path.name for path in folder.glob("replay_*")] == ["replay_7.json"], "the newest only"
     second = keeper("second")
     second.load(checkpoint)
-    assert "replay_7.pt, " in capsys.readouterr().out
+    assert "replay_7.json, " in capsys.readouterr().out
     stored, updates = len(second.alg.storage), second.alg.num_updates
     assert stored == len(first.alg.storage) + 32, "all, and the cut"
     second.learn(1)
@@ -340,13 +394,15 @@ class Evil:
 def test_replay_buffers_that_cannot_be_used(keeper, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keeper("first").learn(2)
     folder = tmp_path / "first"
-    checkpoint, replay = str(folder / "model_1.pt"), folder / "replay_1.pt"
-    with pytest.raises(UserError, match=r"replay_1.pt: .*32 environments, not 16; move it away"):
+    checkpoint, replay = str(folder / "model_1.pt"), folder / "replay_1.json"
+    with pytest.raises(UserError, match=r"replay_1.json: .*32 environments, not 16; move it away"):
         keeper("second", 16).load(checkpoint)
     for contents in (b"cut short", b""):
         replay.write_bytes(contents)
-        with pytest.raises(UserError, match=r"replay_1.pt: .*move it away"):
+        with pytest.raises(UserError, match=r"replay_1.json: .*move it away"):
             keeper("second").load(checkpoint)
+    replay.unlink()
+    replay = folder / "replay_1.pt"  # as of version 0.1
     canary = tmp_path / "canary"
     torch.save({"num_envs": Evil(canary)}, replay)
     with pytest.raises(UserError, match=r"replay_1.pt: .*it would call posix.system.*move it away"):
@@ -372,17 +428,20 @@ def test_a_full_disk_costs_the_newest_replay_buffer_only(
     small = (folder / "model_1.pt").stat().st_size
     kept = folder / "replay_by_hand.pt"
     kept.write_bytes(b"")
-    run.learn(60)  # the replay buffer becomes larger than a checkpoint
+    rows = {path.name for path in (folder / "replay").iterdir()}
     before = checkpoints(folder)
-    (replay,) = set(folder.glob("replay_*.pt")) - {kept}
-    assert replay.stat().st_size > 1.5 * small
+    (replay,) = folder.glob("replay_*.json")
+    row = sum(tensor[0].nbytes for tensor in run.alg.storage.columns().values())
+    for _ in range(int(2 * small / row)):  # what is new becomes larger than a checkpoint
+        run.alg.storage.cut()
     run.current_learning_iteration = 99
     with limited_file_size(int(1.2 * small)):
         run.save(str(folder / "model_99.pt"))
-    assert "replay_99.pt could not be written" in capsys.readouterr().err
+    assert "replay_99.json could not be written" in capsys.readouterr().err
+    assert {path.name for path in (folder / "replay").iterdir()} == rows, "no half file stays"
     assert checkpoints(folder) == sorted([*before, "model_99.pt"]) and kept.is_file()
     assert find_replay(str(folder / "model_99.pt")) == replay
-    assert find_replay(str(folder / "model_1.pt")) is None is find_replay(str(folder / "best.pt"))
+    assert find_replay(str(folder / "model_0.pt")) is None is find_replay(str(folder / "best.pt"))
 
 
 def test_evaluation_counts_each_environments_first_episodes() -> None:

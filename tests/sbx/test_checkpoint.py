@@ -37,7 +37,8 @@ from isaaclab_offpolicy.runners.sbx.checkpoint import (
 )
 from isaaclab_offpolicy.runners.sbx.legacy import read_pickle
 from isaaclab_offpolicy.runners.sbx.models import build
-from isaaclab_offpolicy.runners.sbx.training import restore_replay, save_replay
+from isaaclab_offpolicy.runners.sbx.training import restore_replay
+from isaaclab_offpolicy.training.replay_files import ReplayFiles
 
 BOUNDS = ActionBounds(("a", "b"), (-1.0, -0.5), (1.0, 2.0), "test")
 OBS = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
@@ -321,7 +322,7 @@ SAC = b'{"format": 2, "library": "sbx", "algorithm": "SAC"}'
     ("member", "content"),
     [
         ("states.msgpack", b"\x05"), ("states.msgpack", b""), ("agent.json", b"[]"), ("agent.json", b"{}"),
-        ("agent.json", SAC.replace(b"2", b"3")),
+        ("agent.json", SAC.replace(b"2", b"4")),
         ("agent.json", SAC[:-1] + b', "options": {"library": "sb3"}, "counters": {}}'),
         ("agent.json", SAC[:-1] + b', "options": [], "counters": {"_n_updates": "x"}}'),
         ("agent.json", b" " * 2_000_000), ("bounds.yaml", b"joints: {}"), ("normalizer.npz", b"PK"),
@@ -346,23 +347,24 @@ def test_a_replay_buffer_goes_on_and_one_that_would_run_a_command_is_refused(tmp
         model.replay_buffer.add_step(
             obs, nxt, rng.normal(size=(2, 2)), rng.normal(size=2), np.zeros(2), np.zeros(2), np.zeros(0, int), None
         )
-    assert model.replay_buffer.full and save_replay(model, tmp_path / "model_1.zip")
+    assert model.replay_buffer.full
+    assert ReplayFiles(tmp_path, 1.0, "").save(model.replay_buffer, tmp_path / "model_1.zip")
     later = small("sbx", "SAC")
     later.buffer_size = 40
     other: Any = build(later, env, "cpu")
     restore_replay(other, later, tmp_path / "model_1.zip")
     mine, theirs = model.replay_buffer, other.replay_buffer
-    assert (theirs.pos, theirs.full, theirs.buffer_size) == (mine.pos, True, mine.buffer_size)
+    assert (theirs.pos, theirs.full, theirs.written, mine.pos) == (5, False, 5, 2)
     for name in ("observations", "next_observations", "actions", "rewards"):
-        np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
-    assert theirs.dones[mine.pos - 1].all() and theirs.timeouts[mine.pos - 1].all(), "cut at the newest step"
+        np.testing.assert_array_equal(np.roll(getattr(mine, name), -2, axis=0), getattr(theirs, name)[:5])
+    assert theirs.dones[4].all() and theirs.timeouts[4].all(), "cut at the newest step"
 
-    with pytest.raises(ValueError, match=r"replay_1.npz cannot be read: it is of \(2,\) environments, not of 3"):
+    with pytest.raises(ValueError, match=r"replay_1.json: .*is of 2 environments, not 3; move it away"):
         restore_replay(build(cfg, DummyVecEnv([Still] * 3), "cpu"), cfg, tmp_path / "model_1.zip")
     canary = tmp_path / "canary"
     for content in (evil_array(canary), pickle.dumps(Evil(canary)), b""):
-        (tmp_path / "replay_1.npz").write_bytes(content)
-        with pytest.raises(ValueError, match=r"replay_1.npz cannot be read"):
+        (tmp_path / "replay_1.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"replay_1.json: .*move it away"):
             restore_replay(other, cfg, tmp_path / "model_1.zip")
     assert not canary.exists()
 

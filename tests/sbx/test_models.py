@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +24,7 @@ from isaaclab_offpolicy.agents.table import AGENTS
 from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.runners.sbx.cfg import Sb3OffPolicyCfg
 from isaaclab_offpolicy.runners.sbx.models import build
-from isaaclab_offpolicy.runners.sbx.training import save_replay
+from isaaclab_offpolicy.training.replay_files import ReplayFiles
 from isaaclab_offpolicy.training.runs import find_replay
 
 load_tasks()
@@ -70,18 +71,22 @@ class Still(gym.Env):
 def test_the_replay_buffer_of_a_checkpoint_or_of_an_earlier_one(tmp_path: Path) -> None:
     assert find_replay(tmp_path / "model_300.zip") is None
     for steps in (100, 200, 400):
-        (tmp_path / f"replay_{steps}.npz").touch()
-    (tmp_path / "replay_250.npz.tmp").touch()
-    assert find_replay(tmp_path / "model_300.zip") == tmp_path / "replay_200.npz"
-    assert find_replay(tmp_path / "model_400.zip") == tmp_path / "replay_400.npz"
+        (tmp_path / f"replay_{steps}.json").touch()
+    (tmp_path / "replay_250.json.tmp").touch()
+    assert find_replay(tmp_path / "model_300.zip") == tmp_path / "replay_200.json"
+    assert find_replay(tmp_path / "model_400.zip") == tmp_path / "replay_400.json"
     assert find_replay(tmp_path / "best.zip") is None
 
 
 def test_a_replay_buffer_that_cannot_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     model = build(Sb3OffPolicyCfg(net_arch=[8], buffer_size=10), DummyVecEnv([Still]), "cpu")
-    assert save_replay(model, tmp_path / "model_1.zip") and (tmp_path / "replay_1.npz").is_file()
-    (tmp_path / "replay_2.npz").mkdir()  # in its way
-    assert not save_replay(model, tmp_path / "model_2.zip")
+    buffer: Any = model.replay_buffer
+    buffer.resume(10)
+    files = ReplayFiles(tmp_path, 1.0, "")
+    assert files.save(buffer, tmp_path / "model_1.zip") and (tmp_path / "replay_1.json").is_file()
+    (tmp_path / "replay_2.json").mkdir()  # in its way
+    assert not files.save(buffer, tmp_path / "model_2.zip")
+    assert len(list((tmp_path / "replay").iterdir())) == 2
     assert "[WARNING]" in capsys.readouterr().err and not list(tmp_path.glob("*.tmp"))
 
 

@@ -42,7 +42,7 @@ def test_what_the_replay_buffer_holds_and_that_all_agents_train(tmp_path: Path) 
 def test_a_killed_training_is_resumed_evaluated_and_played(tmp_path: Path) -> None:
     train = [*script("train"), "--task", TASK, "--agent", "sbx-sac", *SMALL, *REPLAY]
     train += ["agent.use_sde=true", "agent.train_freq=5", "agent.n_steps=3"]
-    train += ["agent.save_replay_buffer=true", "agent.save_interval=480"]
+    train += ["agent.save_interval=480"]
     kill_after(train, tmp_path, "logs/sbx/*/*/model_*.zip", 6)
     (first,) = runs(tmp_path)
     checkpoint = max(first.glob("model_*.zip"), key=steps_of)
@@ -53,7 +53,7 @@ def test_a_killed_training_is_resumed_evaluated_and_played(tmp_path: Path) -> No
     assert replay is not None
     for name in ("bounds.yaml", "versions.json", "command.txt", "params/agent.yaml"):
         assert (first / name).is_file(), name
-    assert len(list(first.glob("replay_*.npz"))) <= 2, "that of the newest checkpoint, and perhaps the next one's"
+    assert len(list(first.glob("replay_*.json"))) <= 2, "that of the newest checkpoint, and perhaps the next one's"
     with (first / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert int(rows[-1]["env_steps"]) >= 2000 and np.isfinite(float(rows[-1]["critic_loss"]))

@@ -43,7 +43,7 @@ class ObservationRing:
     @property
     def nbytes(self) -> int:
         """Bytes of storage."""
-        return sum(t.numel() * t.element_size() for t in self._tensors().values())
+        return sum(tensor.nbytes for tensor in self.tensors().values())
 
     def write(self, row: int, obs: torch.Tensor) -> None:
         """Set a row, shape [N, D]."""
@@ -68,16 +68,8 @@ class ObservationRing:
         low, step = (t.index_select(0, index).view(values.shape) for t in (self._low, self._step))
         return torch.addcmul(low, values.float(), step)
 
-    def rows(self, first: int, count: int) -> dict[str, torch.Tensor]:
-        """Rows as they are stored, by name, as new tensors on the CPU."""
-        return {name: _unrolled(tensor, first, count) for name, tensor in self._tensors().items()}
-
-    def set_rows(self, rows: Mapping[str, torch.Tensor], count: int) -> None:
-        """Put the last ``count`` of what :meth:`rows` gave into the first rows."""
-        for name, tensor in self._tensors().items():
-            tensor[:count].copy_(rows[name][-count:])
-
-    def _tensors(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What is stored, by name, shapes [R, ...]."""
         tensors = {"values": self.values, "low": self._low, "step": self._step}
         return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
@@ -169,8 +161,22 @@ class ReplayBuffer:
         self._written: torch.cuda.Event | None = None
         self._obs_dims, self._action_dim = dict(obs_dims), action_dim
         self._allocated = False
-        self._row = 0
-        self._filled = 0
+        self._env_steps = 0
+
+    @property
+    def _row(self) -> int:
+        """Row of the newest observation."""
+        return self._env_steps % self.rows
+
+    @property
+    def _filled(self) -> int:
+        """Rows of transitions."""
+        return min(self._env_steps, self.rows - 1)
+
+    @property
+    def written(self) -> int:
+        """Rows written so far, with that of the newest observation; row i lies in place i modulo R."""
+        return self._env_steps + 1
 
     def __len__(self) -> int:
         """Number of transitions stored."""
@@ -184,10 +190,7 @@ class ReplayBuffer:
     @property
     def nbytes(self) -> int:
         """Bytes of storage; 0 before :meth:`reset`."""
-        if not self._allocated:
-            return 0
-        tensors = self._columns().values()
-        return sum(t.numel() * t.element_size() for t in tensors) + sum(ring.nbytes for ring in self.obs.values())
+        return sum(tensor.nbytes for tensor in self.columns().values()) if self._allocated else 0
 
     def _allocate(self) -> None:
         shape, device = (self.rows, self.num_envs), self.device
@@ -204,54 +207,19 @@ class ReplayBuffer:
         """Whether a transition starts here: false in the row after a timeout."""
         self._allocated = True
 
-    def _columns(self) -> dict[str, torch.Tensor]:
-        """What is stored beside the observations, shapes [R, N, ...]."""
-        return {name: getattr(self, name) for name in ("action", "reward", "terminated", "done", "is_start")}
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is stored, oldest first, as new tensors on the CPU: they take as much memory again.
-
-        Raises:
-            ValueError: If there are no observations yet.
-        """
+    def columns(self) -> dict[str, torch.Tensor]:
+        """All that is stored, by name, shapes [R, ...]; :meth:`resume` follows what is written into it."""
         if not self._allocated:
-            raise ValueError("the replay buffer is empty")
+            self._allocate()
         self._wait()
-        first, count = (self._row - self._filled) % self.rows, self._filled + 1
-        return {
-            "num_envs": self.num_envs,
-            "storage": self.storage,
-            "obs_dims": dict(self._obs_dims),
-            "columns": {name: _unrolled(tensor, first, count) for name, tensor in self._columns().items()},
-            "obs": {group: ring.rows(first, count) for group, ring in self.obs.items()},
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave, or the newest part of it if it is more than fits.
-
-        Before steps that do not follow from the newest observation come :meth:`cut` and :meth:`reset`.
-
-        Raises:
-            ValueError: If it is of another number of environments, observations or joints, or of another format.
-        """
-        if not {"num_envs", "storage", "obs_dims", "columns", "obs"} <= set(state):
-            raise ValueError("not a replay buffer")
-        action_dim = state["columns"]["action"].shape[-1]
-        for what, theirs, ours in (
-            ("of {} environments", state["num_envs"], self.num_envs),
-            ("of the observations {}", state["obs_dims"], self._obs_dims),
-            ("of {} joints", action_dim, self._action_dim),
-            ("in {}", state["storage"], self.storage),
-        ):
-            if theirs != ours:
-                raise ValueError(f"the replay buffer is {what.format(theirs)}, not {ours}")
-        self._allocate()
-        count = min(len(state["columns"]["reward"]), self.rows)
-        for name, tensor in self._columns().items():
-            tensor[:count].copy_(state["columns"][name][-count:])
+        columns = {name: getattr(self, name) for name in ("action", "reward", "terminated", "done", "is_start")}
         for group, ring in self.obs.items():
-            ring.set_rows(state["obs"][group], count)
-        self._row = self._filled = count - 1
+            columns |= {f"{group}.{name}": tensor for name, tensor in ring.tensors().items()}
+        return columns
+
+    def resume(self, rows: int) -> None:
+        """Go on with the first rows as all that was written; :meth:`cut` and :meth:`reset` come before other steps."""
+        self._env_steps = rows - 1
 
     def cut(self) -> None:
         """Truncate all episodes at the newest observation, as timeouts do: what comes next does not follow from it.
@@ -267,7 +235,7 @@ class ReplayBuffer:
         self.done[row].fill_(True)
         self.is_start[row].fill_(False)
         self.is_start[nxt].fill_(True)
-        self._row, self._filled = nxt, min(self._filled + 1, self.rows - 1)
+        self._env_steps += 1
 
     def reset(self, obs: Mapping[str, torch.Tensor]) -> None:
         """Set the observations from which the first :meth:`add` starts, shape [N, D] each.
@@ -319,8 +287,7 @@ class ReplayBuffer:
                 after = torch.where(truncated.unsqueeze(-1), final_obs[group], after)
             ring.write(nxt, after)
         self._mark_written(action)
-        self._row = nxt
-        self._filled = min(self._filled + 1, self.rows - 1)
+        self._env_steps += 1
 
     def largest_reward(self) -> torch.Tensor:
         """Largest absolute reward of all that is stored, shape [1]."""
@@ -411,15 +378,6 @@ class ReplayBuffer:
         """Wait until all that there is has been written; rings on a GPU, and those that the host writes, never do."""
         if self._written is not None:
             self._written.synchronize()
-
-
-def _unrolled(ring: torch.Tensor, first: int, count: int) -> torch.Tensor:
-    """``count`` rows of a ring from row ``first`` on, in a new tensor on the CPU."""
-    result = torch.empty(count, *ring.shape[1:], dtype=ring.dtype)
-    before = min(count, len(ring) - first)
-    result[:before].copy_(ring[first : first + before])
-    result[before:].copy_(ring[: count - before])
-    return result
 
 
 def _take(storage: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -96,10 +96,12 @@ class SacAlgorithmCfg:
     """Device of the replay buffer, if it is not the learner's: ``cpu`` where the device's memory is too small. The
     transitions of the next phase are then fetched while the environment steps and the learner learns."""
 
-    save_replay_buffer: bool = False
-    """Whether ``scripts/train.py`` writes the replay buffer beside the newest checkpoint, and ``--resume`` goes on with
-    it: half a gigabyte for two million transitions on flat ground, twice that on the disk while a newer one is written,
-    and as much memory."""
+    save_replay_buffer: bool = True
+    """Whether ``train`` writes the replay buffer with each checkpoint, and ``--resume`` goes on with it: 0.5 GB for two
+    million transitions on flat ground, up to twice that amid a save. Of one process only."""
+
+    max_replay_file_gb: float = 2.0
+    """Largest replay buffer that is written [GB]; a line says that a larger one is not."""
 
     max_nonfinite: float = 0.05
     """Share of the transitions of the last 100 env steps that may be left out since a number of the environment's is
@@ -214,6 +216,9 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
     step_limit: float = STEP_LIMIT
     """Time after which an env step that does not return ends ``scripts/train.py`` [s]; infinite to wait for ever."""
 
+    keep_checkpoints: int | None = None
+    """Newest checkpoints of a training to keep beside the best one; None keeps all, as rsl_rl does."""
+
     check_for_nan: bool = False
     """Off, since SAC checks every observation, reward and action itself, for infinities, too."""
 
@@ -230,7 +235,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "policy_delay": (1, math.inf), "n_steps": (1, math.inf), "gamma": (0.0, 1.0), "tau": (0.0, 1.0),
     "learning_rate": (1e-12, math.inf), "actor_learning_rate": (0.0, math.inf), "learning_rate_end": (0.0, math.inf),
     "schedule_steps": (0, math.inf), "weight_decay": (0.0, math.inf), "max_grad_norm": (0.0, math.inf),
-    "noise_hold": (1, math.inf), "max_nonfinite": (0.0, 1.0), "learner_threads": (1, math.inf),
+    "noise_hold": (1, math.inf), "learner_threads": (1, math.inf), "max_nonfinite": (0.0, 1.0),
+    "max_replay_file_gb": (0.0, math.inf),
 }  # fmt: skip
 """Smallest and largest values of the options that are numbers; whole ones are those of whole type."""
 
@@ -269,5 +275,3 @@ def check_options(cfg: SacAlgorithmCfg, world_size: int = 1) -> None:
         raise ValueError(f"target_entropy is 'auto' or a number, not '{cfg.target_entropy}'")
     if cfg.overlap and world_size > 1:
         raise ValueError("overlap is for one process: ranks exchange gradients and statistics in one order")
-    if cfg.save_replay_buffer and world_size > 1:
-        raise ValueError("save_replay_buffer is for one process: each rank has a replay buffer of its own")

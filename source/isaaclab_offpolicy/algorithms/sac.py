@@ -94,7 +94,7 @@ class SAC:
         self.distribution, num_actions = actor.distribution, actor.distribution.output_dim
         self.critic_obs_normalizer = critic_obs_normalizer.to(device)
         self.critic_obs_groups = list(critic_obs_groups)
-        self.storage, self.save_replay_buffer = storage, cfg.save_replay_buffer
+        self.storage = storage
         self._reset_terminated = reset_terminated
         self.guard = guard or FiniteGuard(storage.num_envs, cfg.max_nonfinite)
         self.bounds = bounds
@@ -265,13 +265,8 @@ class SAC:
         self.storage.drop_prefetched()
         return checkpoint.load(self, loaded_dict, load_cfg, strict)
 
-    def load_replay_buffer(self, state: Mapping[str, Any]) -> None:
-        """Go on with what a replay buffer's ``state_dict`` gave; comes after :meth:`load`.
-
-        Raises:
-            ValueError: If it is of another number of environments, observations or joints, or of another format.
-        """
-        self.storage.load_state_dict(state)
+    def go_on_with_replay(self) -> None:
+        """Go on with the transitions that were loaded into the replay buffer; comes after :meth:`load`."""
         self.storage.cut()  # the environments begin anew
         self._has_obs = False
         self.learn_from = self.num_timesteps + max(0, self.cfg.learning_starts - len(self.storage))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,9 @@ from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MANIFEST
 
 SELECTORS = ("latest", "best")
 """What may stand in place of a path."""
+
+LARGEST_MANIFEST = 2**20
+"""Largest manifest that is read [B]."""
 
 WHOSE = ("library", "algorithm")
 """Options that decide whose checkpoints an agent of SBX or Stable-Baselines3 takes."""
@@ -110,17 +115,29 @@ def find_policy(
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """What Isaac Lab wrote of a run when it began; empty where there is nothing that can be read."""
-    try:
-        result = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """What Isaac Lab wrote of a run when it began; empty where there is none, or, with a warning, a broken one."""
+    path = folder / MANIFEST
+    if not os.path.lexists(path):
         return {}
-    return result if isinstance(result, dict) and isinstance(result.get("metadata", {}), dict) else {}
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_MANIFEST:
+            raise ValueError("not a manifest")
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(result, dict) or not isinstance(result.get("metadata", {}), dict):
+            raise ValueError("not a manifest")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        print(f"[WARNING] {path} cannot be read: {reason}", file=sys.stderr)
+        return {}
+    return result
 
 
 def _path(spec: str) -> Path:
     """A checkpoint's path, or the newest checkpoint of a run's folder."""
-    path = Path(spec).expanduser().resolve()
+    try:
+        path = Path(spec).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, no such home, a zero byte
+        raise ConfigError(f"no checkpoint '{spec}': {error}") from None
     if path.is_dir():
         found = [file for kind in CHECKPOINTS_OF.values() for file in kind.numbered(path)]
         if not found:
@@ -178,8 +195,7 @@ def check_checkpoint(path: str, task: str, agent: AgentSpec, overrides: Sequence
     if not agent.is_sb3:
         from isaaclab_offpolicy.training.safe_load import read_checkpoint_tensors
 
-        if not isinstance(read_checkpoint_tensors(path, mmap=True), dict):
-            raise ConfigError(f"{path} is not a checkpoint: it holds no dictionary")
+        read_checkpoint_tensors(path)
         return
     from isaaclab_tasks.utils import load_cfg_from_registry
 

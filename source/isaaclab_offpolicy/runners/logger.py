@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from rsl_rl.utils.log_writer import LogWriter
 from rsl_rl.utils.logger import Logger
 
-from isaaclab_offpolicy.training.progress import ProgressTable, end_line, progress_line, show_line
+from isaaclab_offpolicy.training.progress import ProgressTable, Unfailing, end_line, progress_line, show_line
 from isaaclab_offpolicy.training.signals import Interruption
 from isaaclab_offpolicy.training.watchdog import PULSE
 
@@ -65,6 +67,15 @@ class ProgressLogger(Logger):
         """Given transitions and mean episode length [steps]: a warning, if there is one to give."""
         self._table: ProgressTable | None = None
         self._ended: list[torch.Tensor] = []
+
+    def init_logging_writer(self) -> None:
+        """As rsl_rl's; a disk that is full costs TensorBoard's file, and not the training."""
+        try:
+            super().init_logging_writer()
+        except OSError as error:
+            print(f"[WARNING] {self.log_dir}: {error.strerror or error}", file=sys.stderr)
+        if self.log_dir is not None and not self.disable_logs and not isinstance(self.writer, LogWriter):
+            self.writer = cast(LogWriter, Unfailing(self.writer, "TensorBoard's file"))
 
     def process_env_step(
         self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict, intrinsic_rewards: torch.Tensor | None = None

@@ -14,28 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils import check_nan
 
 from isaaclab_offpolicy.action_bounds import BoundsError
-from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
+from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
-from isaaclab_offpolicy.training.progress import end_line
+from isaaclab_offpolicy.training.progress import end_line, unfailing_output
 from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
-from isaaclab_offpolicy.training.runs import (
-    CHECKPOINTS_OF,
-    MIN_EPISODES,
-    find_replay,
-    remove_older_replays,
-    replay_path,
-)
-from isaaclab_offpolicy.training.safe_load import load_tensors, read_checkpoint_tensors
+from isaaclab_offpolicy.training.replay_files import ReplayFiles, load_replay
+from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MIN_EPISODES, Retention, find_replay
+from isaaclab_offpolicy.training.safe_load import checkpoint_bytes, read_checkpoint_tensors
 from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT, check_limit
 
 from .logger import ProgressLogger, TimeLimitReached
+
+COUNTERS = ("env_steps", "num_timesteps", "num_updates")
+"""Counters of a checkpoint beside rsl_rl's own, ``iter``."""
 
 
 class Runner(OnPolicyRunner):
@@ -72,6 +69,15 @@ class Runner(OnPolicyRunner):
         self._last_iteration = 0
         self.last_checkpoint: str | None = None
         self._best_return = -float("inf")
+        self._retention = Retention(self.cfg.get("keep_checkpoints"))
+        self._replay: ReplayFiles | None = None
+        if log_dir is not None and isinstance(self.alg, SAC) and self.alg.cfg.save_replay_buffer:
+            if self.is_distributed:
+                if self.gpu_global_rank == 0:
+                    print("[INFO] The replay buffer is not saved: each rank has one of its own")
+            else:
+                limit = self.alg.cfg.max_replay_file_gb
+                self._replay = ReplayFiles(Path(log_dir), limit, "agent.algorithm.max_replay_file_gb")
         self.logger = ProgressLogger(
             log_dir=log_dir,
             cfg=self.cfg,
@@ -103,8 +109,13 @@ class Runner(OnPolicyRunner):
         self._last_iteration = self.current_learning_iteration + num_learning_iterations - 1
         self.logger.interruption.listen()
         PULSE.watch(self.step_limit, self.logger.deadline, **reproduction(self.env, self.cfg.get("seed")))
+        with unfailing_output():
+            self._learn(num_learning_iterations, init_at_random_ep_len)
+
+    def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
         try:
             super().learn(num_learning_iterations, init_at_random_ep_len)
+            self._check_last()
         except TimeLimitReached:
             end_line()
             print(f"[INFO] {self.max_time:g} s are over after {self.logger.tot_timesteps} steps.")
@@ -151,15 +162,18 @@ class Runner(OnPolicyRunner):
     def _load(self, path: str, load_cfg: dict | None, strict: bool, map_location: str) -> dict:
         """As rsl_rl's, which would run what a file says: here a checkpoint is tensors and plain values."""
         saved = read_checkpoint_tensors(path, map_location)
+        counters = [saved.get("iter"), *(saved[name] for name in COUNTERS if name in saved)]
+        if not all(type(counter) is int and counter >= 0 for counter in counters):
+            raise ConfigError(f"{path} is not a checkpoint: it does not say how far it came")
         if self.alg.load(saved, load_cfg, strict):
             self.current_learning_iteration = saved["iter"]
             self.logger.tot_timesteps = saved.get("env_steps", 0) or getattr(self.alg, "num_timesteps", 0)
-        return saved["infos"]
+        return saved.get("infos")  # type: ignore[return-value]
 
     def _load_replay(self, sac: SAC, checkpoint: str) -> None:
         """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
         replay = find_replay(checkpoint)
-        if not sac.save_replay_buffer:
+        if self._replay is None:
             if replay is not None:
                 print(f"[INFO] {replay} is left alone; agent.algorithm.save_replay_buffer=true goes on with it")
             return
@@ -167,43 +181,42 @@ class Runner(OnPolicyRunner):
             print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
             return
         try:
-            sac.load_replay_buffer(load_tensors(replay, mmap=True))
-        except Exception as error:  # a broken file raises nearly anything
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ConfigError(f"{replay}: {reason}; move it away to go on without it") from None
+            load_replay(replay, sac.storage)
+        except ValueError as error:
+            raise ConfigError(f"{replay}: {error}; move it away to go on without it") from None
+        self._replay.forget()
+        sac.go_on_with_replay()
         print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
 
     def save(self, path: str, infos: dict | None = None) -> None:
-        """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
+        """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are.
+
+        Raises:
+            NonFiniteError: If a weight is not finite; nothing is written then.
+        """
         PULSE.slow()
         saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
         saved["env_steps"] = self.logger.tot_timesteps
-        if self._write_file(lambda: saved, path):
+        try:
+            data = checkpoint_bytes(saved)
+        except ValueError as error:
+            raise NonFiniteError(f"a checkpoint could not be made: {error}") from None
+        if write_atomically(data, path, self.last_checkpoint):
             self.last_checkpoint = path
             left = self._last_iteration - self.current_learning_iteration
             PULSE.tell(checkpoint=path, transitions=self.logger.tot_timesteps, left=left)
+            self._retention.wrote(Path(path))
             self.logger.save_model(path, self.current_learning_iteration)
         self.logger.read_episodes()
         returns = self.logger.rewbuffer
         if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
             best = os.path.join(os.path.dirname(path), CHECKPOINTS_OF["rsl_rl"].best)
-            if self._write_file(lambda: saved, best):
+            if write_atomically(data, best, self.last_checkpoint):
                 self._best_return = statistics.mean(returns)
         # after what is small and matters most; without it, the one of an earlier checkpoint stays
-        alg: Any = self.alg
-        if isinstance(alg, SAC) and alg.save_replay_buffer and self.last_checkpoint == path:
-            self._save_replay(alg.storage, path)
-
-    def _save_replay(self, storage: ReplayBuffer, checkpoint: str) -> None:
-        """Write the replay buffer beside a checkpoint, and remove those of earlier ones."""
-        path = replay_path(checkpoint)
-        if path is None or not len(storage) or not self._write_file(storage.state_dict, str(path)):
-            return
-        remove_older_replays(path)
-
-    def _write_file(self, contents: Callable[[], dict], path: str) -> bool:
-        """Write a file; returns whether that went well, and reports where it did not."""
-        return write_atomically(lambda file: torch.save(contents(), file), path, self.last_checkpoint)
+        if self._replay is not None and self.last_checkpoint == path:
+            alg: Any = self.alg
+            self._replay.save(alg.storage, Path(path))
 
     def _save_last(self) -> None:
         """Write the checkpoint of an early end.
@@ -213,8 +226,18 @@ class Runner(OnPolicyRunner):
         """
         if self.logger.writer is None or self.logger.log_dir is None:
             return
+        self.save(os.path.join(self.logger.log_dir, f"model_{self.current_learning_iteration}.pt"))
+        self._check_last()
+
+    def _check_last(self) -> None:
+        """Say that the checkpoint of the training's end is missing.
+
+        Raises:
+            TrainingError: If it could not be written.
+        """
+        if self.logger.writer is None or self.logger.log_dir is None:
+            return
         path = os.path.join(self.logger.log_dir, f"model_{self.current_learning_iteration}.pt")
-        self.save(path)
         if self.last_checkpoint != path:
             raise TrainingError(
                 f"the last checkpoint could not be written; the one before it is {self.last_checkpoint}"

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from .atomic import succeeds, write_whole
 
 
 class ProgressTable:
@@ -23,20 +27,66 @@ class ProgressTable:
         self.path = path
         self._columns: list[str] = []
         self._rows: list[dict[str, Any]] = []
+        self._whole = False
 
     def append(self, row: dict[str, Any]) -> None:
-        """Append a row; the file is written anew when it has columns that were not there before."""
+        """Append a row.
+
+        The file is written anew when it has columns that were not there before, or could not be written before.
+        """
         self._rows.append(row)
         grown = [name for name in row if name not in self._columns]
         self._columns += grown
-        try:
-            with self.path.open("w" if grown else "a", newline="") as file:
-                writer = csv.DictWriter(file, self._columns, restval="")
-                if grown:
-                    writer.writeheader()
-                writer.writerows(self._rows if grown else [row])
-        except OSError as error:
-            print(f"[WARNING] {self.path}: {error.strerror}", file=sys.stderr)
+        anew = bool(grown) or not self._whole
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, restval="")
+        if anew:
+            writer.writeheader()
+        writer.writerows(self._rows if anew else [row])
+        data = text.getvalue().encode()
+        write = write_whole if anew else _append
+        self._whole = succeeds(lambda: write(data, self.path), self.path)
+
+
+def _append(data: bytes, path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+class Unfailing:
+    """Passes calls on to a writer; what the disk refuses is reported once, and the training goes on.
+
+    Args:
+        writer: The writer; None where it could not even be made.
+        what: What it writes, for the warning.
+    """
+
+    def __init__(self, writer: Any, what: str) -> None:
+        self._writer, self._what = writer, what
+        self._told = False
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._writer, name, None) if self._writer is None else getattr(self._writer, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return None if value is None else value(*args, **kwargs)
+            except OSError as error:
+                if not self._told:
+                    self._told = True  # before the warning, which may fail for the same reason
+                    print(f"[WARNING] {self._what} could not be written: {error.strerror or error}", file=sys.stderr)
+
+        return call if value is None or callable(value) else value
+
+
+@contextmanager
+def unfailing_output() -> Iterator[None]:
+    """Let the training go on where what it prints cannot be written, as into a file on a full disk."""
+    with (
+        redirect_stdout(Unfailing(sys.stdout, "the output")),  # type: ignore[type-var]
+        redirect_stderr(Unfailing(sys.stderr, "the error output")),  # type: ignore[type-var]
+    ):
+        yield
 
 
 MARK = "[train]"

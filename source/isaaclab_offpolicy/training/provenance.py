@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 from isaaclab_offpolicy.engine.defaults import engine_name
 
+from .atomic import succeeds, write_atomically
+
 PACKAGES = (
     "isaaclab_offpolicy",
     "isaaclab",
@@ -90,15 +92,15 @@ def reproduction(env: Any, seed: int | None) -> dict[str, Any]:
 
 
 def write_provenance(run_dir: Path, bounds: Writable | None) -> None:
-    """Record what made a run: ``bounds.yaml``, ``versions.json`` and ``command.txt``."""
-    run_dir.mkdir(parents=True, exist_ok=True)
+    """Record what made a run: ``bounds.yaml``, ``versions.json`` and ``command.txt``; failures are reported."""
+    succeeds(lambda: run_dir.mkdir(parents=True, exist_ok=True), run_dir)
     if bounds is not None:
-        bounds.to_yaml(run_dir / "bounds.yaml")
+        succeeds(lambda: bounds.to_yaml(run_dir / "bounds.yaml"), run_dir / "bounds.yaml")
     import torch
 
     versions: dict[str, Any] = package_versions()
     versions["cpu_count"] = os.cpu_count()
     versions["torch_threads"] = torch.get_num_threads()
     versions["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    (run_dir / "versions.json").write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
-    (run_dir / "command.txt").write_text(shlex.join(sys.orig_argv) + "\n", encoding="utf-8")
+    write_atomically(f"{json.dumps(versions, indent=2)}\n".encode(), run_dir / "versions.json")
+    write_atomically(f"{shlex.join(sys.orig_argv)}\n".encode(), run_dir / "command.txt")

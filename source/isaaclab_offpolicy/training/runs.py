@@ -43,9 +43,6 @@ class CheckpointNames(NamedTuple):
 CHECKPOINTS_OF = {"rsl_rl": CheckpointNames("pt"), "sbx": CheckpointNames("zip")}
 """By the folder of the runs below ``logs``."""
 
-REPLAYS = {"pt": "pt", "zip": "npz"}
-"""Suffixes of replay buffers by those of checkpoints."""
-
 MIN_EPISODES = 50
 """Episodes whose mean return is needed before a checkpoint may be called the best."""
 
@@ -79,32 +76,46 @@ def new_run(root: Path, run_name: str = "") -> tuple[Path, str]:
         raise ConfigError(f"{root} could not be written: {error.strerror}") from None
 
 
-def replay_path(checkpoint: str | Path) -> Path | None:
-    """Where the replay buffer of a checkpoint lies: ``replay_N`` beside ``model_N``; the best one has none."""
+def replay_path(checkpoint: str | Path) -> Path:
+    """Where the replay buffer of checkpoint ``model_N`` lies: ``replay_N.json`` beside it."""
     path = Path(checkpoint)
-    match = re.fullmatch(r"model_(\d+)\.(pt|zip)", path.name)
-    return path.with_name(f"replay_{match[1]}.{REPLAYS[match[2]]}") if match else None
+    return path.with_name(f"replay_{path.stem.removeprefix('model_')}.json")
 
 
-def replays_of(folder: Path, suffix: str) -> dict[Path, int]:
-    """Replay buffers of a run, and their numbers."""
-    matches = {path: re.fullmatch(rf"replay_(\d+)\.{suffix}", path.name) for path in folder.glob(f"replay_*.{suffix}")}
+def replays_of(folder: Path) -> dict[Path, int]:
+    """Replay buffers of a run, and their numbers; version 0.1 wrote ``replay_N.pt``."""
+    matches = {path: re.fullmatch(r"replay_(\d+)\.(json|pt)", path.name) for path in folder.glob("replay_*")}
     return {path: int(match[1]) for path, match in matches.items() if match}
 
 
 def find_replay(checkpoint: str | Path) -> Path | None:
-    """The replay buffer of a checkpoint, or the newest of an earlier one: a full disk may have cost its own."""
-    own = replay_path(checkpoint)
-    if own is None:
+    """The replay buffer of a checkpoint, or the newest of an earlier one: a full disk may have cost its own.
+
+    The best checkpoint has none.
+    """
+    path = Path(checkpoint)
+    match = re.fullmatch(r"model_(\d+)\.(pt|zip)", path.name)
+    if match is None:
         return None
-    last = int(own.stem.removeprefix("replay_"))
-    numbers = {path: n for path, n in replays_of(own.parent, own.suffix[1:]).items() if n <= last}
-    return max(numbers, key=lambda path: numbers[path], default=None)
+    numbers = {replay: n for replay, n in replays_of(path.parent).items() if n <= int(match[1])}
+    return max(numbers, key=lambda replay: numbers[replay], default=None)
 
 
-def remove_older_replays(newest: Path) -> None:
-    """Remove all replay buffers of a run but the newest."""
-    for path in replays_of(newest.parent, newest.suffix[1:]):
-        if path != newest:
+class Retention:
+    """Removes a training's own older checkpoints; the best one and those of other trainings stay.
+
+    Args:
+        keep: Number of newest checkpoints to keep; None keeps all.
+    """
+
+    def __init__(self, keep: int | None) -> None:
+        self.keep = keep
+        self._written: list[Path] = []
+
+    def wrote(self, checkpoint: Path) -> None:
+        """Note a checkpoint that is on disk, and remove what is too old by now."""
+        self._written = [*(path for path in self._written if path != checkpoint), checkpoint]
+        while self.keep is not None and len(self._written) > self.keep:
             with suppress(OSError):
-                path.unlink()
+                self._written[0].unlink(missing_ok=True)
+            del self._written[0]

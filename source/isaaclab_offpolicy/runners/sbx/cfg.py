@@ -36,6 +36,9 @@ class Sb3AgentCfg:
     save_interval: int = 1_000_000
     """Transitions between two checkpoints."""
 
+    keep_checkpoints: int | None = None
+    """Newest checkpoints of a training to keep beside the best one; None keeps all."""
+
     eval_interval: int = 0
     """Transitions between two deterministic evaluations, after which the best model is kept; 0 keeps the one with the
     highest mean return in training. They run in the training's environments, which are reset before and after."""
@@ -107,9 +110,12 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
     buffer_size: int = published.BUFFER_SIZE
     """Transitions in the replay buffer, over all environments."""
 
-    save_replay_buffer: bool = False
-    """Whether the newest checkpoint has the replay buffer beside it, from which ``--resume`` goes on: 0.9 GB for two
-    million transitions on flat ground and 3.9 GB on rough terrain, with each checkpoint."""
+    save_replay_buffer: bool = True
+    """Whether the replay buffer is written with each checkpoint, and ``--resume`` goes on with it: 0.9 GB for two
+    million transitions on flat ground and 3.9 GB on rough terrain, up to twice that amid a save."""
+
+    max_replay_file_gb: float = 2.0
+    """Largest replay buffer that is written [GB]; a line says that a larger one is not."""
 
     max_nonfinite: float = 0.05
     """Share of the transitions of the last 100 env steps that may be left out since a number of the environment's is

@@ -11,11 +11,11 @@ file says. Checkpoints of version 0.1 were written by it; :mod:`.legacy` reads t
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -29,7 +29,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from isaaclab.utils import replace
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
-from isaaclab_offpolicy.training.safe_load import load_tensors
+from isaaclab_offpolicy.training.safe_load import check_archive, check_contents, load_tensors
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .collection import base_env
@@ -40,8 +40,8 @@ from .vec_env import AffineNormalizer, NormalizedVecEnv
 AGENT, BOUNDS, NORMALIZER, STATES = "agent.json", "bounds.yaml", "normalizer.npz", "states.msgpack"
 """Members of a checkpoint; those of Stable-Baselines3's agents are ``*.pth`` in place of the last one."""
 
-FORMAT = 2
-"""Format of a checkpoint; version 0.1 of this package wrote none."""
+FORMAT = 3
+"""Format of a checkpoint, with a checksum from 3 on; version 0.1 of this package wrote neither."""
 
 NETWORK_OPTIONS = (
     "net_arch", "activation", "optimizer", "layer_norm", "n_critics", "top_quantiles_to_drop_per_net", "use_sde",
@@ -58,7 +58,7 @@ LARGEST = {".json": 2**20, ".yaml": 2**20}
 """Largest members that are read, by their ending [B]; others may have :data:`LARGEST_STATES`."""
 
 LARGEST_STATES = 2**29
-"""Largest networks with their optimisers, or statistics, that are read [B]: a hundred times the published ones."""
+"""Largest checkpoint that is read [B]: a hundred times the published ones."""
 
 
 class Checkpoint(NamedTuple):
@@ -80,26 +80,14 @@ class Checkpoint(NamedTuple):
     """Of SBX nested dictionaries of arrays by the name of a train state, of Stable-Baselines3 state dictionaries."""
 
 
-def save_checkpoint(model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path) -> None:
-    """Write a checkpoint.
-
-    It is written beside its final name and renamed, so that an earlier one survives whatever happens.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    path, env = Path(path), model.get_env()
+def checkpoint_bytes(model: BaseAlgorithm, cfg: Sb3AgentCfg) -> memoryview:
+    """An agent's checkpoint, as the contents of a file."""
+    env, buffer = model.get_env(), io.BytesIO()
     assert env is not None
     normalizer = env.state() if isinstance(env, NormalizedVecEnv) else None
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            write_checkpoint(archive, model, cfg, base_env(env).bounds, normalizer)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        write_checkpoint(archive, model, cfg, base_env(env).bounds, normalizer)
+    return buffer.getbuffer()
 
 
 def write_checkpoint(
@@ -122,24 +110,42 @@ def write_checkpoint(
     # a training that goes on has the one that it began with, whatever the configuration says
     options["ent_coef"] = getattr(model, "ent_coef_init", None) or model.ent_coef  # type: ignore[attr-defined]
     counters = {name: int(getattr(model, name)) for name in COUNTERS}
-    agent = {"format": FORMAT, "library": cfg.library, "algorithm": cfg.algorithm}
-    archive.writestr(AGENT, json.dumps({**agent, "options": options, "counters": counters}))
-    archive.writestr(BOUNDS, yaml.safe_dump(bounds.to_dict(), sort_keys=False))
+    agent = {
+        "format": FORMAT,
+        "library": cfg.library,
+        "algorithm": cfg.algorithm,
+        "options": options,
+        "counters": counters,
+    }
+    members = {BOUNDS: yaml.safe_dump(bounds.to_dict(), sort_keys=False).encode()}
     if normalizer is not None:
         buffer = io.BytesIO()
         np.savez(buffer, **normalizer)  # type: ignore[arg-type]
-        archive.writestr(NORMALIZER, buffer.getvalue())
+        members[NORMALIZER] = buffer.getvalue()
     if cfg.library == "sbx":
         from flax import serialization
 
         states = {name: getattr(owner, name) for owner, name in _train_states(model)}
         keys = {name: getattr(owner, key) for name, (owner, key) in _random_keys(model).items()}
-        archive.writestr(STATES, serialization.to_bytes({**states, **keys}))
-        return
-    variables = {name: getattr(model, name).detach() for name in _torch_variables(model)}
-    for name, value in {**model.get_parameters(), "pytorch_variables": variables}.items():
-        with archive.open(f"{name}.pth", "w", force_zip64=True) as file:
-            torch.save(value, file)
+        members[STATES] = serialization.to_bytes({**states, **keys})
+    else:
+        variables = {name: getattr(model, name).detach() for name in _torch_variables(model)}
+        for name, value in {**model.get_parameters(), "pytorch_variables": variables}.items():
+            buffer = io.BytesIO()
+            torch.save(value, buffer)
+            members[f"{name}.pth"] = buffer.getvalue()
+    archive.writestr(AGENT, json.dumps({**agent, "sha256": _digest(agent, members)}))
+    for name, data in members.items():
+        archive.writestr(name, data)
+
+
+def _digest(agent: Mapping[str, Any], members: Mapping[str, bytes]) -> str:
+    """Checksum of all that a checkpoint holds, under which name."""
+    sha256 = hashlib.sha256(json.dumps(agent, sort_keys=True).encode())
+    for name in sorted(members):
+        sha256.update(f"{name}: {len(members[name])}\n".encode())
+        sha256.update(members[name])
+    return sha256.hexdigest()
 
 
 def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> Checkpoint:
@@ -163,7 +169,10 @@ def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> Checkpoint:
 
 
 def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
+    check_archive(archive)
     names, sbx = archive.namelist(), cfg.library == "sbx"
+    if sum(info.file_size for info in archive.infolist()) > LARGEST_STATES:
+        raise ValueError("it is larger than any checkpoint")
     agent = json.loads(_member(archive, AGENT))
     if (agent["library"], agent["algorithm"]) != (cfg.library, cfg.algorithm):
         raise WrongAgentError(
@@ -172,10 +181,16 @@ def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
     bounds = ActionBounds.from_dict(yaml.safe_load(_member(archive, BOUNDS)))
     normalizer = None
     if NORMALIZER in names:
-        normalizer = dict(np.load(io.BytesIO(_member(archive, NORMALIZER)), allow_pickle=False))
+        statistics = io.BytesIO(_member(archive, NORMALIZER))
+        with zipfile.ZipFile(statistics) as inner:
+            check_archive(inner)
+        statistics.seek(0)
+        normalizer = dict(np.load(statistics, allow_pickle=False))
         AffineNormalizer(normalizer)  # raises where something is missing
-    if agent.get("format", 1) > FORMAT:
-        raise ValueError(f"its format {agent['format']} is newer than this package's")
+    if type(version := agent.get("format", 1)) is not int or not isinstance(agent.get("options", {}), dict):
+        raise ValueError("its agent.json says something else")
+    if version > FORMAT:
+        raise ValueError(f"its format {version} is newer than this package's")
     if "format" in agent:
         options, counters = agent["options"], agent["counters"]
         states = _read_msgpack(_member(archive, STATES)) if sbx else None
@@ -190,7 +205,27 @@ def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
     unknown = set(options) - {*NETWORK_OPTIONS, "ent_coef"}
     if unknown or not isinstance(states, dict) or not all(isinstance(counters.get(name, 0), int) for name in COUNTERS):
         raise ValueError(f"its contents are others: {', '.join(sorted(unknown)) or 'states or counters'}")
+    size = sum(info.file_size for info in archive.infolist())
+    check_contents({"state_dict": _tensors([states, normalizer], {})}, size)
+    digest = agent.pop("sha256", None)
+    if version >= 3 or digest is not None:
+        members = {name: _member(archive, name) for name in names if name != AGENT}
+        if digest != _digest(agent, members):
+            raise ValueError("its checksum is not that of its contents: it was changed or damaged")
     return Checkpoint(bounds, normalizer, options, counters, states)
+
+
+def _tensors(value: Any, seen: dict[int, Any]) -> Any:
+    """Nested arrays as tensors, without a copy; tuples of version 0.1 may share their entries."""
+    if id(value) not in seen:
+        seen[id(value)] = value  # what contains itself stays as it is
+        if isinstance(value, Mapping):
+            seen[id(value)] = {key: _tensors(item, seen) for key, item in value.items()}
+        elif isinstance(value, (list, tuple)):
+            seen[id(value)] = [_tensors(item, seen) for item in value]
+        elif isinstance(value, (np.ndarray, np.generic)):
+            seen[id(value)] = torch.from_numpy(np.atleast_1d(value).copy())
+    return seen[id(value)]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

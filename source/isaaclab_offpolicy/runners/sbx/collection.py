@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
@@ -53,6 +53,8 @@ class StepReplayBuffer(NStepReplayBuffer):
         for name in self.ARRAYS:
             lazy: np.ndarray = getattr(self, name)
             setattr(self, name, resident_zeros(lazy.shape, lazy.dtype))
+        self.written = 0
+        """Env steps stored so far; step i lies in place i modulo the number of steps that fit."""
 
     def add_step(
         self,
@@ -96,43 +98,15 @@ class StepReplayBuffer(NStepReplayBuffer):
                 array = getattr(self, name)
                 array[pos, bad] = array[pos, good[np.arange(len(bad)) % len(good)]]
             self._end(pos, bad)
-        self.pos += 1
-        if self.pos == self.buffer_size:
-            self.full, self.pos = True, 0
+        self.resume(self.written + 1)
 
-    def state(self) -> dict[str, np.ndarray]:
-        """All that is stored, as arrays; the rows that were never written are left out."""
-        rows = self.buffer_size if self.full else self.pos
-        arrays = {name: getattr(self, name)[:rows] for name in self.ARRAYS}
-        return {**arrays, "pos": np.array(self.pos), "buffer_size": np.array(self.buffer_size)}
+    def columns(self) -> dict[str, torch.Tensor]:
+        """All that is stored, by name; :meth:`resume` follows what is written into it."""
+        return {name: torch.from_numpy(getattr(self, name)) for name in self.ARRAYS}
 
-    def load_state(self, path: Path) -> None:
-        """Go on with what :meth:`state` gave, from a file of :func:`numpy.savez`, at the size that it had.
-
-        After an error the buffer cannot be used.
-
-        Raises:
-            ValueError: If it is of other environments, observations or actions.
-        """
-        shapes = {name: (getattr(self, name).shape[1:], getattr(self, name).dtype) for name in self.ARRAYS}
-        for name in self.ARRAYS:
-            setattr(self, name, None)  # two of them need not fit into memory
-        with np.load(path, allow_pickle=False) as state:
-            size, pos = int(state["buffer_size"]), int(state["pos"])
-            for name, (shape, dtype) in shapes.items():
-                rows = state[name]
-                if rows.shape[1:2] != (self.n_envs,):
-                    raise ValueError(f"it is of {rows.shape[1:2]} environments, not of {self.n_envs}")
-                if rows.shape[1:] != shape or rows.dtype != dtype:
-                    raise ValueError(f"its {name} are other ones: {rows.shape[1:]} where {shape} are needed")
-                full = len(rows) == size
-                if not (0 <= pos < size) or not (full or len(rows) == pos):
-                    raise ValueError(f"{len(rows)} rows of {size}, the next of them at {pos}")
-                if not full:
-                    rows, stored = resident_zeros((size, *shape), dtype), rows
-                    rows[:pos] = stored
-                setattr(self, name, rows)
-        self.buffer_size, self.pos, self.full = size, pos, full
+    def resume(self, rows: int) -> None:
+        """Go on as after this number of env steps."""
+        self.written, self.pos, self.full = rows, rows % self.buffer_size, rows >= self.buffer_size
 
     def cut(self) -> None:
         """End the episodes at the newest step, as a timeout would: what is stored next does not follow it."""

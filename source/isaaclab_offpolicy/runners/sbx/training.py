@@ -18,27 +18,24 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import configure_logger
 
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
-from isaaclab_offpolicy.training.atomic import write_atomically
+from isaaclab_offpolicy.training.atomic import succeeds, write_atomically
 from isaaclab_offpolicy.training.finite import FiniteGuard, NonFiniteError, expire_episodes
-from isaaclab_offpolicy.training.progress import ProgressTable
+from isaaclab_offpolicy.training.progress import ProgressTable, unfailing_output
 from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
-from isaaclab_offpolicy.training.runs import (
-    CHECKPOINTS_OF,
-    MIN_EPISODES,
-    find_replay,
-    remove_older_replays,
-    replay_path,
-)
+from isaaclab_offpolicy.training.replay_files import ReplayFiles, load_replay
+from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MIN_EPISODES, Retention, find_replay
 from isaaclab_offpolicy.training.signals import Interruption
 from isaaclab_offpolicy.training.watchdog import PULSE, check_limit
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
-from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from .checkpoint import checkpoint_bytes, load_for_training, read_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
 from .evaluation import evaluate_deterministic
@@ -49,6 +46,9 @@ COMPILED_AFTER = 3
 
 COUNT_EVERY = 16
 """Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
+
+
+TENSORBOARD = "TensorBoard's file"
 
 
 class TrainingCallback(BaseCallback):
@@ -77,6 +77,10 @@ class TrainingCallback(BaseCallback):
         self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
         self._interruption = Interruption()
+        self._retention = Retention(cfg.keep_checkpoints)
+        self._replay: ReplayFiles | None = None
+        if isinstance(cfg, Sb3OffPolicyCfg) and cfg.save_replay_buffer:
+            self._replay = ReplayFiles(run_dir, cfg.max_replay_file_gb, "agent.max_replay_file_gb")
         self._saturation: SaturationMonitor | None = None
         self._acted = self._phases = 0
 
@@ -163,9 +167,10 @@ class TrainingCallback(BaseCallback):
         if self._write(path):
             self.last_checkpoint = path
             PULSE.tell(checkpoint=str(path), transitions=self.num_timesteps, left=self._iterations_left())
+            self._retention.wrote(path)
             # after what is small and matters most; without it, the one of an earlier checkpoint stays
-            if isinstance(self.cfg, Sb3OffPolicyCfg) and self.cfg.save_replay_buffer and save_replay(self.model, path):
-                remove_older_replays(cast(Path, replay_path(path)))
+            if self._replay is not None:
+                self._replay.save(cast(StepReplayBuffer, self.model.replay_buffer), path)  # type: ignore[attr-defined]
         episodes = self.model.ep_info_buffer
         if not self.cfg.eval_interval and episodes is not None and len(episodes) >= MIN_EPISODES:
             self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
@@ -176,16 +181,7 @@ class TrainingCallback(BaseCallback):
             print(f"[INFO] best so far, in {where}: {value:.2f} after {self.num_timesteps} transitions")
 
     def _write(self, path: Path) -> bool:
-        try:
-            save_checkpoint(self.model, self.cfg, path)
-        except OSError as error:
-            print(
-                f"[WARNING] checkpoint {path} could not be written: {error.strerror}; the last one is"
-                f" {self.last_checkpoint}",
-                file=sys.stderr,
-            )
-            return False
-        return True
+        return write_atomically(checkpoint_bytes(self.model, self.cfg), path, self.last_checkpoint)
 
     def _log(self, steps: int, now: float) -> None:
         episodes = self.model.ep_info_buffer or []
@@ -215,7 +211,7 @@ class TrainingCallback(BaseCallback):
             self.logger.record(f"rollout/{key}", value)
         for key, value in base_env(self.training_env).log.items():
             self.logger.record(key, float(value))
-        self.logger.dump(step=steps)
+        succeeds(lambda: self.logger.dump(step=steps), TENSORBOARD)
         print("  ".join(f"{key} {value}" for key, value in row.items() if "/" not in key), flush=True)
         self._table.append(row)
 
@@ -341,15 +337,20 @@ def train(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
     write_provenance(run_dir, base.bounds)
-    callback = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size)
+    callback, begins = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size), checkpoint is None
+    if not succeeds(
+        lambda: model.set_logger(configure_logger(model.verbose, str(run_dir), cfg.algorithm, begins)), TENSORBOARD
+    ):
+        model.set_logger(Logger(None, []))
     try:
-        model.learn(
-            total,
-            callback=callback,
-            log_interval=None,  # type: ignore[arg-type]
-            reset_num_timesteps=checkpoint is None,
-            progress_bar=sys.stdout.isatty(),
-        )
+        with unfailing_output():
+            model.learn(
+                total,
+                callback=callback,
+                log_interval=None,  # type: ignore[arg-type]
+                reset_num_timesteps=begins,
+                progress_bar=sys.stdout.isatty(),
+            )
     except NonFiniteError as error:
         raise TrainingError(
             f"training stopped: {error}; checkpoint from before it: {callback.last_checkpoint or 'none yet'}"
@@ -360,31 +361,21 @@ def train(
         callback.save()
     finally:
         callback.close()
-    if callback.last_checkpoint is None:
-        raise TrainingError("no checkpoint could be written")
+    if callback.last_checkpoint != run_dir / f"model_{model.num_timesteps}.zip":
+        raise TrainingError(
+            f"the last checkpoint could not be written; the one before it is {callback.last_checkpoint}"
+        )
     print(f"[INFO] Checkpoint: {callback.last_checkpoint}")
     return model
-
-
-def save_replay(model: Any, checkpoint: Path) -> bool:
-    """Write the replay buffer beside a checkpoint; returns whether that went well, and reports if not."""
-    buffer = cast(StepReplayBuffer, model.replay_buffer)
-    return write_atomically(
-        lambda file: np.savez(cast(Any, file), **cast(Any, buffer.state())),
-        cast(Path, replay_path(checkpoint)),
-        checkpoint,
-    )
 
 
 def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
     """Go on with the replay buffer of a checkpoint, or fill a new one before learning.
 
-    A buffer goes on at its own size.
-
     Raises:
-        ValueError: If there is a file, and it cannot be used.
+        ValueError: If there is one on disk, and it cannot be used.
     """
-    path, num_envs = find_replay(checkpoint), model.get_env().num_envs
+    path, num_envs = find_replay(checkpoint) if cfg.save_replay_buffer else None, model.get_env().num_envs
     # the policy acts from the first step on
     model.learning_starts = 0
     if path is None:
@@ -396,8 +387,8 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
         return
     buffer: StepReplayBuffer = model.replay_buffer
     try:
-        buffer.load_state(path)
-    except Exception as error:  # a broken file raises nearly anything
-        raise ValueError(f"replay buffer {path} cannot be read: {error}") from None
+        load_replay(path, buffer)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; move it away to go on without it") from None
     buffer.cut()
     print(f"[INFO] replay buffer: {path}")
