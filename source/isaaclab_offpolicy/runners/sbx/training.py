@@ -44,7 +44,7 @@ from .models import build, constructor_options
 from .vec_env import NormalizedVecEnv
 
 COUNT_EVERY = 16
-"""Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
+"""Env steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
 
 
 class TrainingCallback(BaseCallback):
@@ -189,7 +189,7 @@ class TrainingCallback(BaseCallback):
 
 
 @contextmanager
-def resting_curriculum(env: Any) -> Iterator[None]:
+def frozen_curriculum(env: Any) -> Iterator[None]:
     """Keep Isaac Lab's curriculum as it is while episodes are reset.
 
     Args:
@@ -226,7 +226,7 @@ def evaluate_deterministic(
     done = np.zeros(env.num_envs, dtype=np.int64)
     returns: list[float] = []
     this: Any = model
-    with resting_curriculum(base_env(env).unwrapped):
+    with frozen_curriculum(base_env(env).unwrapped):
         obs: Any = env.reset()
         while (done < rounds).any() and not stop():
             actions, _ = model.predict(obs, deterministic=True)
