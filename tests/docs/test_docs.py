@@ -259,9 +259,10 @@ def test_tasks_exist(path: Path) -> None:
 
 OLD_SENTENCES = (
     "it turns as told", "What is special to a GPU is written", "--video` films", "Trainings that lose nothing",
-    "Tasks that run where there is nothing", "Standing is worth 8 to 10", "are searched below", "What is bootstrapped from?",
+    "Tasks that run where there is nothing", "Standing is worth 8 to 10", "are searched below", "in 77 forms",
+    "What is bootstrapped from?",
     "Why, is in", "fills in what the machine decides", "has learned to lie", "-1 says what it costs", "`share` is what",
-    "in 77 forms", "what they learn does not hang on them", "noise still hides it", "by a margin that means nothing",
+    "what they learn does not hang on them", "noise still hides it", "by a margin that means nothing",
     "on two cores do not reach", "Sets of history", "should be where one guesses it",
 )  # fmt: skip
 """Of a review, which says them better."""
