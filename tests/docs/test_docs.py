@@ -27,7 +27,8 @@ from isaaclab_tasks.utils import load_cfg_from_registry
 from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, split_overrides
 from isaaclab_offpolicy.agents.registry import check_task, find_agent, load_tasks
 from isaaclab_offpolicy.agents.table import AGENTS
-from isaaclab_offpolicy.algorithms.rsl_rl_cfg import check_options
+from isaaclab_offpolicy.algorithms.rsl_rl_cfg import RANGES, SacAlgorithmCfg, check_options
+from isaaclab_offpolicy.cli import bounds
 from isaaclab_offpolicy.cli.main import COMMANDS
 from isaaclab_offpolicy.errors import UserError
 
@@ -253,6 +254,20 @@ def test_tasks_exist(path: Path) -> None:
         parts = [part.split(",") for part in re.split(r"[{}]", name)]
         named |= {"".join(choice) for choice in product(*parts)}
     assert {name for name in named if "ROBOT" not in name} - set(gym.registry) == set()
+
+
+def test_options_are_read_from_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    reference = importlib.import_module("reference")
+    docs = reference.attribute_docs(SacAlgorithmCfg)
+    assert docs["n_steps"].startswith("Steps of the return.") and {*RANGES} <= {*docs}
+    assert (reference.range_of("gamma", RANGES), reference.range_of("n_steps", RANGES)) == (
+        "0 to 1, ",
+        "whole, from 1, ",
+    )
+    help_texts = [parser.format_help() for parser in reference.parsers(bounds.parser())]
+    assert len(help_texts) == 3 and "--widen" in help_texts[2]
 
 
 # -- words
