@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Compares agents on this machine: scripts/compare.py sac-cpu:256 ppo:512 --out docs/results/a1_flat_cpu."""
+"""Compares agents on this machine: scripts/compare.py sac-cpu:256 ppo:512 --out outputs/comparison."""
 
 import sys
 

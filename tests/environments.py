@@ -23,7 +23,8 @@ COMPILER = " " not in torch.__path__[0]
 class LinearQuadraticEnv(VecEnv):
     """A damped cart on a line, pushed by a bounded force; the best policy is that of a discounted linear regulator.
 
-    State: position and velocity. Reward: -(position² + 0.1 velocity² + 0.05 force²). Episodes are cut off, never lost.
+    State: position and velocity. Reward: -(position² + 0.1 velocity² + 0.05 force²). Episodes are truncated and never
+    terminated.
     """
 
     A = np.array([[0.9, 0.2], [0.0, 0.8]])

@@ -92,19 +92,24 @@ def step_response(cfg: Any, joints: list[str], inertia: float, step: float = 0.3
     return np.array(positions)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("drive", choices=sorted(DRIVES), help="Which drive.")
+    result.add_argument("network", type=Path, help="TorchScript file of its network.")
+    result.add_argument("--out", type=Path, help="CSV file for the responses.")
+    add_task_arguments(result)
+    result.add_argument("--checkpoint", metavar="latest|best|PATH", help="Policy to run with either.")
+    result.add_argument("--episodes", type=positive_int, default=256, help="Episodes, all at once; default 256.")
+    result.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
+    return result
+
+
 def main() -> None:
     """Print the comparison; write the responses where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("drive", choices=sorted(DRIVES), help="Which drive.")
-    parser.add_argument("network", type=Path, help="TorchScript file of its network.")
-    parser.add_argument("--out", type=Path, help="CSV file for the responses.")
-    add_task_arguments(parser)
-    parser.add_argument("--checkpoint", metavar="latest|best|PATH", help="Policy to run with either.")
-    parser.add_argument("--episodes", type=positive_int, default=256, help="Episodes, all at once; default 256.")
-    parser.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
-    args = parser.parse_intermixed_args()
+    args = parser().parse_intermixed_args()
     if not args.network.is_file():
-        parser.error(f"no file '{args.network}'")
+        parser().error(f"no file '{args.network}'")
     network_cfg, motor_cfg, joints, inertia = DRIVES[args.drive]
     cfgs = {"network": replace(network_cfg, network_file=str(args.network)), "DC motor": motor_cfg}
     responses = {name: step_response(cfg, joints, inertia) for name, cfg in cfgs.items()}
@@ -139,7 +144,7 @@ def compare_returns(args: argparse.Namespace, cfgs: dict[str, Any]) -> None:
         result = run(task, agent.entry_point, checkpoint, args.episodes, args.episodes, device, 1, overrides, take)
         print(
             f"{name:>8}: return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {args.episodes} episodes,"
-            f" {100 * result['survival_rate']:.1f} % without a fall"
+            f" survival rate {100 * result['survival_rate']:.1f} %"
         )
 
 

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""In which constant pose does a robot collect most of its task's reward, and a box of actions around it.
+"""In which constant pose does a robot collect most of its task's reward, and action bounds around it.
 
 A default pose is not always a good one to start from: under its weight the robot may sink below the height that the
 task rewards, and where standing costs more than falling, a policy learns to fall. This searches the constant actions,
 left and right alike, with the cross-entropy method (Rubinstein 1999), prints how the best pose compares with the
-default one, and writes a bounds file: the targets' box of ``--radius`` around it. SAC starts in the middle of its box
+default one, and writes a bounds file: targets within ``--radius`` of it. SAC starts in the middle of its bounds
 with ``agent.actor.distribution_cfg.init_at_zero=false``. ``--noise`` asks for a pose that bears exploration. Example::
 
     scripts/tools/find_stance.py --task Isaac-Velocity-Flat-Unitree-Go2-v0 --radius 0.25 --out stance.yaml
@@ -34,14 +34,14 @@ from isaaclab_offpolicy.options import positive_int
 from isaaclab_offpolicy.runners.simulation import running_task
 
 ELITE = 0.1
-"""Share of the poses from which the next generation is drawn."""
+"""Fraction of the poses from which the next generation is drawn."""
 
 KEPT = 0.3
-"""Share of the old spread in the new one, so that it does not close too soon."""
+"""Fraction of the old spread in the new one, so that it does not close too soon."""
 
 
 NOISE_HOLD = 10
-"""Vector steps for which noise is held, as SAC's is on a machine without a GPU."""
+"""Env steps for which noise is held, as SAC's is on a machine without a GPU."""
 
 
 def rewards_of(
@@ -52,7 +52,7 @@ def rewards_of(
     Args:
         env: The wrapped environment with N environments.
         actions: Constant actions [raw action units], shape [N, A].
-        steps: Vector steps.
+        steps: Env steps.
         noise_std: Size of the noise that is added [raw action units], shape [A].
 
     Returns:
@@ -80,7 +80,7 @@ def search(env: Any, steps: int, generations: int, spread: float, noise: float) 
 
     Args:
         env: The wrapped environment.
-        steps: Vector steps for which an action is held.
+        steps: Env steps for which an action is held.
         generations: Number of generations.
         spread: Standard deviation of the first one [rad].
         noise: Standard deviation of the noise around a pose [rad].
@@ -112,23 +112,28 @@ def search(env: Any, steps: int, generations: int, spread: float, noise: float) 
     return (mean + sign * mean[index]) / 2
 
 
-def main() -> None:
-    """Search, compare, and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", required=True, help="Task.")
-    parser.add_argument("--radius", type=float, default=0.25, help="Half width of the box [rad]; default 0.25.")
-    parser.add_argument("--spread", type=float, default=0.25, help="Spread of the first poses [rad]; default 0.25.")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--task", required=True, help="Task.")
+    result.add_argument("--radius", type=float, default=0.25, help="Half-range of the targets [rad]; default 0.25.")
+    result.add_argument("--spread", type=float, default=0.25, help="Spread of the first poses [rad]; default 0.25.")
+    result.add_argument(
         "--noise", type=float, default=0.0,
         help="Noise that the pose has to bear [rad], held for 10 steps as SAC's; default 0.",
     )  # fmt: skip
-    parser.add_argument("--generations", type=positive_int, default=6, help="Default 6.")
-    parser.add_argument("--seconds", type=float, default=4.0, help="Time for which a pose is held [s]; default 4.")
-    parser.add_argument("--num_envs", type=positive_int, default=256, help="Poses of a generation; default 256.")
-    parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
-    parser.add_argument("--out", type=Path, help="Bounds file to write.")
-    parser.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
-    args = parser.parse_intermixed_args()
+    result.add_argument("--generations", type=positive_int, default=6, help="Default 6.")
+    result.add_argument("--seconds", type=float, default=4.0, help="Time for which a pose is held [s]; default 4.")
+    result.add_argument("--num_envs", type=positive_int, default=256, help="Poses of a generation; default 256.")
+    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    result.add_argument("--out", type=Path, help="Bounds file to write.")
+    result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
+    return result
+
+
+def main() -> None:
+    """Search, compare, and write."""
+    args = parser().parse_intermixed_args()
     if args.radius <= 0.0 or args.spread <= 0.0 or args.seconds <= 0.0 or args.noise < 0.0:
         raise UserError("--radius, --spread and --seconds must be above zero, --noise not below it")
     key, device = find_agent(args.task, "ppo").entry_point, check_device(args.device)

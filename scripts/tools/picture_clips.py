@@ -43,18 +43,23 @@ def frame_at(clip: Path, seconds: float) -> np.ndarray:
     return last
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("clips", nargs="+", type=named_clip, metavar="NAME=PATH", help="Clips.")
+    result.add_argument("--at", type=float, default=2.0, help="Time of the frames [s]; default 2.")
+    result.add_argument(
+        "--crop", nargs=4, type=float, default=[0.0, 0.0, 1.0, 1.0], metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
+        help="Part of each frame, in fractions of its width and height; default all of it.",
+    )  # fmt: skip
+    result.add_argument("--columns", type=int, default=3, help="Clips in a row; default 3.")
+    result.add_argument("--out", type=Path, required=True, help="Picture to write.")
+    return result
+
+
 def main() -> None:
     """Make the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="+", type=named_clip, metavar="NAME=PATH", help="Clips.")
-    parser.add_argument("--at", type=float, default=2.0, help="Time of the frames [s]; default 2.")
-    parser.add_argument(
-        "--crop", nargs=4, type=float, default=[0.0, 0.0, 1.0, 1.0], metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"),
-        help="Part of each frame, in shares of its width and height; default all of it.",
-    )  # fmt: skip
-    parser.add_argument("--columns", type=int, default=3, help="Clips in a row; default 3.")
-    parser.add_argument("--out", type=Path, required=True, help="Picture to write.")
-    args = parser.parse_args()
+    args = parser().parse_args()
     left, top, right, bottom = args.crop
     if not (0.0 <= left < right <= 1.0 and 0.0 <= top < bottom <= 1.0):
         raise UserError("--crop is left, top, right and bottom from 0 to 1")

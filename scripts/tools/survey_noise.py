@@ -27,22 +27,27 @@ from isaaclab_offpolicy.options import positive_int
 from isaaclab_offpolicy.runners.simulation import running_task
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--task", required=True, help="Task.")
+    result.add_argument("--std", nargs="+", type=float, default=[0.0, 0.2, 0.4, 0.8], help="Sizes [raw action units].")
+    result.add_argument("--noise_hold", type=positive_int, default=10, help="Steps for which noise is held.")
+    result.add_argument("--num_envs", type=positive_int, default=64, help="Environments, and episodes of each size.")
+    result.add_argument("--device", help="cpu or cuda:N; found when not given.")
+    result.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
+    return result
+
+
 def main() -> None:
     """Run the survey."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", required=True, help="Task.")
-    parser.add_argument("--std", nargs="+", type=float, default=[0.0, 0.2, 0.4, 0.8], help="Sizes [raw action units].")
-    parser.add_argument("--noise_hold", type=positive_int, default=10, help="Steps for which noise is held.")
-    parser.add_argument("--num_envs", type=positive_int, default=64, help="Environments, and episodes of each size.")
-    parser.add_argument("--device", help="cpu or cuda:N; found when not given.")
-    parser.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
-    args = parser.parse_intermixed_args()
+    args = parser().parse_intermixed_args()
     key, device = find_agent(args.task, "ppo").entry_point, check_device(args.device)
 
     overrides = engine_overrides(args.task, device, args.overrides)
     with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
         probe = velocity_tracking(env.unwrapped)
-        print(f"{'std [raw action units]':>18}{'return':>16}{'length':>8}{'without a fall':>16}{'base':>9}")
+        print(f"{'std [raw action units]':>18}{'return':>16}{'length':>8}{'survival rate':>16}{'base':>9}")
         for std in args.std:
             torch.manual_seed(0)
             noise = HeldNoise(args.num_envs, env.num_actions, args.noise_hold, device=device)

@@ -26,7 +26,7 @@ def test_shares_of_saturated_actions() -> None:
 
 
 def test_a_joint_that_stays_at_a_bound_is_named_once_with_more_room() -> None:
-    monitor = SaturationMonitor(3, share=0.5, transitions=300)
+    monitor = SaturationMonitor(3, fraction=0.5, transitions=300)
     action = torch.tensor([[-1.0, 0.0, 1.0]]).repeat(100, 1)
     for i in range(6):
         # joint c leaves its bound now and then, joint a does not
@@ -42,7 +42,7 @@ def test_a_joint_that_stays_at_a_bound_is_named_once_with_more_room() -> None:
 
 
 def test_a_joint_that_jumps_between_its_bounds_is_named_too() -> None:
-    monitor = SaturationMonitor(3, share=0.5, transitions=300)
+    monitor = SaturationMonitor(3, fraction=0.5, transitions=300)
     action = torch.zeros(100, 3)
     action[:30, 1], action[30:60, 1] = -1.0, 1.0  # 60 % of the actions, 30 % on each side
     action[:45, 0], action[45:51, 0] = -1.0, 1.0  # 51 %, most of it on one side

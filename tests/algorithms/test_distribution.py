@@ -50,7 +50,7 @@ def test_log_prob_of_samples_is_consistent_with_that_of_actions() -> None:
     distribution.update(output)
     unit_action, unit_log_prob = distribution.rsample_normalized(output)
     action = distribution.to_action(unit_action)
-    # the density of the scaled action is that of the unit action over the half-widths
+    # the density of the scaled action is that of the normalised action over the half-ranges
     log_half = torch.log((distribution.high - distribution.low) / 2).sum()
     torch.testing.assert_close(distribution.log_prob(action), unit_log_prob - log_half, rtol=1e-6, atol=1e-6)
 

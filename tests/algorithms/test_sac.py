@@ -600,7 +600,7 @@ def test_the_policy_that_acts_beside_the_learner_follows_it(make_sac) -> None:
 
 
 def looks_at_the_device(sac: SAC, env: LinearQuadraticEnv) -> list[tuple[int, int]]:
-    """How often acting, and storing with learning, look at the device, in each of 30 env steps."""
+    """How often acting, and storing with learning, sync host and device, in each of 30 env steps."""
     counts = []
     with torch.inference_mode():
         obs = env.get_observations()

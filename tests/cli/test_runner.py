@@ -358,7 +358,7 @@ def test_a_training_goes_on_with_its_replay_buffer(keeper, tmp_path: Path, capsy
     for name in ("action", "reward"):
         assert torch.equal(getattr(new, name)[:80], getattr(old, name)[:80])
     assert bool(new.done[79:81].all()) and not bool(new.is_start[80].any()) and bool(new.is_start[81].all())
-    assert torch.equal(new.obs["policy"][80], old.obs["policy"][80]), "the last observation of what was cut off"
+    assert torch.equal(new.obs["policy"][80], old.obs["policy"][80]), "the last observation of what was truncated"
 
     # also where the optimizers begin anew
     third = keeper("third")

@@ -400,7 +400,7 @@ def test_the_command_line_tool_converts_and_reports(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "total mass 16.0850 kg" in done.stdout and "17 bodies, 19 shapes" in done.stdout
     assert "self-collision: base and FL_thigh overlap by 11.6 mm" in done.stdout
-    assert "stance: root 0.311 m above the lowest foot" in done.stdout
+    assert "default pose: root 0.311 m above the lowest foot" in done.stdout
     assert read_usd(tmp_path / "go2.usda").bodies
     for arguments, message in (
         (["--mesh", "foot=cone"], "'cone' is not one of"),
@@ -417,4 +417,4 @@ def test_a_report_sets_both_side_by_side() -> None:
     source = SOURCES["bdx"]
     text = report(source.path("bdx"), DATA_DIR / "bdx" / "bdx.usda", {"left_knee": 2.0}, feet=".*_ankle")
     assert "total mass 15.4000 kg" in text
-    assert "stance: outside the limits: left_knee" in text
+    assert "default pose: outside the limits: left_knee" in text

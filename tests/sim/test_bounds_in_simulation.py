@@ -85,7 +85,7 @@ def test_a_file_of_one_engine_bounds_the_joints_of_another(
     assert result["joints"] != list(bounds.joint_names), "in another order"
     assert set(result["wrapper"]) == set(result["sac"]) == set(bounds.joint_names)
     for i, joint in enumerate(bounds.joint_names):
-        # whatever the order and the engine: default pose + scale * (middle + half width * output)
+        # whatever the order and the engine: default pose + scale * (middle + half-range * output)
         middle, half = (bounds.high[i] + bounds.low[i]) / 2, (bounds.high[i] - bounds.low[i]) / 2
         expected = (bounds.default_pose or ())[i] + 0.25 * (middle + half * output(joint))
         assert result["wrapper"][joint] == pytest.approx(expected, abs=1e-6)

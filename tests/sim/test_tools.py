@@ -27,7 +27,7 @@ def test_survey_finds_the_noise_at_which_a_robot_falls(tmp_path: Path) -> None:
     output = succeed([*tool("survey_noise"), "--task", task, "--std", "0", "3", "--num_envs", "16", SHORT], tmp_path)
     still, thrown = (line.split() for line in output.splitlines()[-2:])
     assert (still[0], thrown[0]) == ("0.00", "3.00")
-    assert int(still[-4]) >= 75 and int(thrown[-4]) <= 25, "share without a fall [%]"
+    assert int(still[-4]) >= 75 and int(thrown[-4]) <= 25, "survival rate [%]"
     assert 0.22 < float(still[-2]) < 0.3 > float(thrown[-2]), "height of the base [m]"
     assert float(still[1]) > float(thrown[1])
 

@@ -111,11 +111,11 @@ def test_another_biped_takes_the_place_of_ours(tmp_path, monkeypatch: pytest.Mon
     other.write_text(text.replace("/bdx/base", "/bdx/pelvis").replace('def Xform "base"', 'def Xform "pelvis"'))
     monkeypatch.setenv(bdx.USD_PATH_VARIABLE, str(other))
     assert bdx.usd_path() == other
-    assert bdx.anatomy(other) == bdx.Anatomy("pelvis", ("left_ankle", "right_ankle"), ())
+    assert bdx.body_names(other) == bdx.BodyNames("pelvis", ("left_ankle", "right_ankle"), ())
     assert bdx.bdx_cfg(other).spawn.usd_path == str(other)
     other.write_text(text.replace('"left_knee"', '"left_cap"'))
     with pytest.raises(ValueError, match="joint 'left_knee' is missing"):
-        bdx.anatomy(other)
+        bdx.body_names(other)
     monkeypatch.setenv(bdx.USD_PATH_VARIABLE, str(tmp_path / "nothing.usd"))
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         bdx.usd_path()

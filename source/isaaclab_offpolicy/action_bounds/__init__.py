@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Action bounds: the box that a policy commands, by joint name."""
+"""Action bounds: the smallest and largest actions that a policy commands, by joint name."""
 
 from .bounds import ActionBounds
 from .environment import (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The box of actions that a policy may command, with the names of its joints.
+"""The range of actions that a policy may command, with the names of its joints.
 
 Bounds are in raw action units: what the environment's action term multiplies by its scale and adds to the default pose.
 So they mean nothing without scale and pose, and go with them. They belong to the policy, not to the environment: they
@@ -30,7 +30,7 @@ MAX_NAME = 100
 """A longer text is no joint's name."""
 
 RESOLUTION = 1.0e-6
-"""Bounds must differ by more than this share of their size, or single precision cannot tell them apart."""
+"""Bounds must differ by more than this fraction of their size, or single precision cannot tell them apart."""
 
 SAME = 1.0e-4
 """Relative difference up to which two action scales or default poses are the same."""
@@ -87,7 +87,7 @@ class ActionBounds:
 
     @classmethod
     def symmetric(cls, joint_names: Sequence[str], limit: float) -> ActionBounds:
-        """The same box ``[-limit, limit]`` [raw action units] for every joint."""
+        """The same bounds ``[-limit, limit]`` [raw action units] for every joint."""
         n = len(joint_names)
         return cls(tuple(joint_names), (-float(limit),) * n, (float(limit),) * n, f"±{limit:g}")
 

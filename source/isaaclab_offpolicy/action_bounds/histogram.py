@@ -116,7 +116,7 @@ class StreamingHistogram:
         return torch.stack(rows)
 
     def share_outside(self, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-        """Share of the values below ``low`` or above ``high``, shapes [A], to the resolution of a bin."""
+        """Fraction of the values below ``low`` or above ``high``, shapes [A], to the resolution of a bin."""
         offsets = torch.arange(self.bins, device=self.low.device) + 0.5
         centers = self.low.unsqueeze(1) + offsets * self.width.unsqueeze(1)
         outside = (centers < low.to(centers).unsqueeze(1)) | (centers > high.to(centers).unsqueeze(1))

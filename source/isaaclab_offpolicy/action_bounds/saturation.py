@@ -16,20 +16,20 @@ SATURATED = 0.98
 class SaturationMonitor:
     """Counts how often each joint's action is within 1 % of the range from a bound, without leaving the device.
 
-    A joint that is at its bounds, lower and upper together, in more than a share of the actions, for a number of
+    A joint that is at its bounds, lower and upper together, in more than a fraction of the actions, for a number of
     transitions on end, gets one warning, with bounds that would give it more room.
 
     Args:
         joints: Number of joints A.
-        share: Share of the actions at a bound from which on a joint is watched.
+        fraction: Fraction of the actions at a bound from which on a joint is watched.
         transitions: Transitions after which a watched joint is reported.
         device: Device of the counts.
     """
 
     def __init__(
-        self, joints: int, share: float = 0.5, transitions: int = 500_000, device: str | torch.device = "cpu"
+        self, joints: int, fraction: float = 0.5, transitions: int = 500_000, device: str | torch.device = "cpu"
     ) -> None:
-        self.share, self.transitions = share, transitions
+        self.fraction, self.transitions = fraction, transitions
         self._counts = torch.zeros(2, joints, device=device)
         self._samples = 0
         self._watched = [0] * joints
@@ -49,13 +49,13 @@ class SaturationMonitor:
         self._samples += weight * len(normalized_action)
 
     def pop(self, bounds: ActionBounds) -> tuple[dict[str, float], list[str]]:
-        """Shares since the last call, and warnings.
+        """Fractions since the last call, and warnings.
 
         Args:
             bounds: The bounds, in the order of the joints.
 
         Returns:
-            The share of saturated actions over all joints (``action_saturation``) and of each joint
+            The fraction of saturated actions over all joints (``action_saturation``) and of each joint
             (``saturation/JOINT``), nothing if there were no actions; and a line for each joint that needs more room.
         """
         if not self._samples:
@@ -72,7 +72,7 @@ class SaturationMonitor:
 
     def _watch(self, joint: int, shares: tuple[float, float], bounds: ActionBounds) -> str | None:
         both = sum(shares)
-        self._watched[joint] = self._watched[joint] + self._samples if both > self.share else 0
+        self._watched[joint] = self._watched[joint] + self._samples if both > self.fraction else 0
         if self._watched[joint] < self.transitions or joint in self._reported:
             return None
         self._reported.add(joint)

@@ -56,7 +56,7 @@ class Mirror:
                 raise BoundsError(f"the default pose is not left-right symmetric (joint '{joint}')")
 
     def symmetric_box(self, low: Sequence[float], high: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The mean of a box and its mirror image, exactly symmetric.
+        """The mean of bounds and their mirror image, exactly symmetric.
 
         Args:
             low: Lower corner, length A.

@@ -74,7 +74,7 @@ def ppo(spec: RobotSpec, rough: bool) -> Any:
 
 
 def sac(spec: RobotSpec | None, rough: bool) -> SacRunnerCfg:
-    """SAC with the published hyperparameters: in a small box on flat ground, within percentiles on rough terrain.
+    """SAC with the published hyperparameters: within small bounds on flat ground, within percentiles on rough terrain.
 
     Args:
         spec: The robot; None is one of which nothing is known, whose actions are bounded by its joint limits.
@@ -109,13 +109,13 @@ def sac_cpu(cfg: SacRunnerCfg, spec: RobotSpec | None = None) -> SacRunnerCfg:
     gradient steps a second are a tenth of what the published hyperparameters were tuned with, so learning rate, targets
     and actor are faster, and values look less far ahead.
 
-    Exploration starts where the robot stands: the actor at the default pose, with small ``init_std``, in a small box
-    around it, the critics at Q = 0 and ahead of the actor. In the published bounds the noise of the start throws the
-    robot over, and it learns first of all to crouch, which it does not unlearn. Measured in docs, "Results".
+    Exploration starts where the robot stands: the actor at the default pose, with small ``init_std``, within small
+    bounds around it, the critics at Q = 0 and ahead of the actor. In the published bounds the noise of the start
+    throws the robot over, and it learns first of all to crouch, which it does not unlearn (docs, "Benchmarks").
 
     Args:
         cfg: The configuration, changed in place.
-        spec: The robot; None keeps twelve joints and the common box.
+        spec: The robot; None keeps twelve joints and the common half-range.
 
     Returns:
         The same configuration.
@@ -168,7 +168,7 @@ def sbx(spec: RobotSpec, rough: bool, kind: type[Sb3OffPolicyCfg] | None = None,
 def sbx_cpu(cfg: Sb3OffPolicyCfg, spec: RobotSpec) -> Sb3OffPolicyCfg:
     """Make a configuration fit for a machine without a GPU, as far as SBX has the options.
 
-    As for :func:`sac_cpu`: small networks, few but large steps, held noise, three-step returns, and a small box around
+    As for :func:`sac_cpu`: small networks, few but large steps, held noise, three-step returns, and small bounds around
     the default pose. SBX has no options for a start with little noise.
 
     Args:

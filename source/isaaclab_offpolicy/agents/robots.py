@@ -17,7 +17,7 @@ ANYDRIVE_BOX = 0.5
 """That of robots on ANYdrives [rad].
 
 ANYmal's drives give way under its weight, and noise of 0.05 rad makes ANYmal-C sink by 0.1 m: targets within ±0.25 rad
-leave little to pull it up again (docs, "Results").
+leave little to pull it up again (docs, "Benchmarks").
 """
 
 

@@ -181,7 +181,7 @@ class SquashedGaussianDistribution(Distribution):
                 nn.init.zeros_(last.bias[:n])
             if self.init_at_zero:
                 zero = self.to_normalized(torch.zeros_like(self.low))
-                last.bias[:n] += torch.atanh(zero.clamp(-0.95, 0.95))  # within the box, if zero is not
+                last.bias[:n] += torch.atanh(zero.clamp(-0.95, 0.95))  # within the bounds, if zero is not
             if self.init_std is not None:
                 nn.init.zeros_(last.weight[n:])
                 nn.init.constant_(last.bias[n:], math.log(self.init_std))

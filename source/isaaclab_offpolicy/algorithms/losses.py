@@ -48,7 +48,7 @@ def critic_target(
         reward: R, shape [B].
         discount: γⁿ, shape [B].
         next_q: Q-values of the target networks, shape [C, B].
-        next_log_prob: log π(a'|s'), shape [B].
+        next_log_prob: ``log π(a'|s')``, shape [B].
         alpha: Temperature, a scalar.
         q_aggregation: ``"min"`` or ``"mean"``.
 

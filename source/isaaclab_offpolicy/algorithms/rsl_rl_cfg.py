@@ -175,14 +175,14 @@ class SacAlgorithmCfg:
 
     backend: Literal["auto", "eager", "cpu", "compiled", "cuda-graph"] = "auto"
     """How networks and optimizers are computed: ``eager`` is torch, ``cpu`` has kernels in C++, ``compiled`` takes
-    torch's compiler, ``cuda-graph`` captures its programs on a GPU (which no GPU has run yet). ``auto`` takes the
+    torch's compiler, ``cuda-graph`` captures gradient steps on a GPU (which no GPU has run yet). ``auto`` takes the
     fastest that device and networks allow, and says so where nothing can be compiled."""
 
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Precision of the learner's matrix products."""
 
     deterministic: bool = False
-    """Whether two trainings with one seed shall be the same to the bit on a GPU, too, as they are on the CPU in any
+    """Whether two runs with one seed shall be the same to the bit on a GPU, too, as they are on the CPU in any
     case: torch then takes algorithms that sum in a fixed order, in the whole process. Isaac Lab's ``--deterministic``
     asks the simulation for the same."""
 

@@ -115,7 +115,7 @@ class Update:
 
     @torch.no_grad()
     def next_actions(self, obs: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The actor's normalised actions a' [B, A] in what it saw afterwards [B, D'], and log π(a'|s') [B]."""
+        """The actor's normalised actions a' [B, A] in what it saw afterwards [B, D'], and ``log π(a'|s')`` [B]."""
         with self._matmul_precision(), self._cast():
             return self.distribution.rsample_normalized(self._pi(obs).float(), noise)
 

@@ -181,13 +181,13 @@ def report(urdf: str | Path, usd: str | Path, stance: Mapping[str, float] | None
     if standing:
         center = np.mean(standing, axis=0)
         lines.append(
-            f"stance: root {-min(foot[2] for foot in standing):.3f} m above the lowest foot's frame; centre of mass"
-            f" {1000 * (com[0] - center[0]):+.0f} mm ahead of and {1000 * (com[1] - center[1]):+.0f} mm left of the"
-            f" middle of {len(standing)} feet"
+            f"default pose: root {-min(foot[2] for foot in standing):.3f} m above the lowest foot's frame; centre of"
+            f" mass {1000 * (com[0] - center[0]):+.0f} mm ahead of and {1000 * (com[1] - center[1]):+.0f} mm left of"
+            f" the middle of {len(standing)} feet"
         )
     else:
-        lines.append(f"stance: no body matches '{feet}'")
+        lines.append(f"default pose: no body matches '{feet}'")
     outside = [name for name, angle in positions.items() if not robot.limits[name][0] <= angle <= robot.limits[name][1]]
     if outside:
-        lines.append(f"stance: outside the limits: {', '.join(outside)}")
+        lines.append(f"default pose: outside the limits: {', '.join(outside)}")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 
 EQUAL_MOMENTS = 1.0e-6
-"""Principal moments that differ by less than this share of the largest one are equal."""
+"""Principal moments that differ by less than this fraction of the largest one are equal."""
 
 
 def principal_axes(inertia: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

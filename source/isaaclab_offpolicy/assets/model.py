@@ -138,7 +138,7 @@ def link_poses(robot: Robot, stance: Mapping[str, float] | None = None) -> dict[
 
 
 def overlaps(robot: Robot, stance: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:
-    """Pairs of bodies whose shapes overlap in a stance, other than neighbours in the tree, which engines never collide.
+    """Pairs of bodies whose shapes overlap in a pose, other than neighbours in the tree, which engines never collide.
 
     Args:
         robot: The robot.

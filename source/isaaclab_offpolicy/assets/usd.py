@@ -41,7 +41,7 @@ def write_usd(
         path: File to write; ``.usda`` gives text.
         comment: Provenance, stored as the layer's comment.
         filtered_pairs: Pairs of bodies that do not collide with each other, such as those of :func:`overlaps`: where
-            simple shapes overlap in every stance, self-collisions would tear the robot apart.
+            simple shapes overlap in every pose, self-collisions would tear the robot apart.
     """
     from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 

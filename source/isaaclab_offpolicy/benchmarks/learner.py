@@ -82,7 +82,7 @@ def make_learner(cfg: dict[str, Any], num_envs: int, obs_dim: int, num_actions: 
         obs_dim: Number of observations.
         num_actions: Number of joints.
         device: Device of the learner.
-        rows: Vector steps in the replay buffer.
+        rows: Env steps in the replay buffer.
     """
     env = SilentEnv(num_envs, obs_dim, num_actions, device)
     cfg["algorithm"] |= {"action_bounds": 1.0, "buffer_size": rows * num_envs}
@@ -151,7 +151,7 @@ def measure_replay(sac: SAC, seconds: float) -> dict[str, float]:
         seconds: Time of the measurement [s].
 
     Returns:
-        ``insert_gb_s``, ``gather_gb_s`` (of what an update phase draws) and ``copy_gb_s`` [GB/s].
+        ``insert_gb_s``, ``gather_gb_s`` (of what an update phase samples) and ``copy_gb_s`` [GB/s].
     """
     storage, delay = sac.storage, sac.cfg.policy_delay
     device = str(storage.device)
@@ -182,8 +182,8 @@ def measure_learner(
 ) -> dict[str, float]:
     """Measure one update phase: drawing, gathering, normalising, and all of its gradient steps.
 
-    A round has ``policy_delay`` gradient steps of the critics and one of the actor, so that its time per gradient step
-    is that of a long training.
+    A repetition has ``policy_delay`` gradient steps of the critics and one of the actor, so that its time per gradient
+    step is that of a long training.
 
     Args:
         cfg: The runner's configuration as a dictionary.
@@ -191,7 +191,7 @@ def measure_learner(
         obs_dim: Number of observations.
         num_actions: Number of joints.
         device: Device of the learner.
-        rows: Vector steps in the replay buffer.
+        rows: Env steps in the replay buffer.
         seconds: About the time of the measurement [s].
 
     Returns:

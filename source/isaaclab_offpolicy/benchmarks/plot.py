@@ -33,7 +33,7 @@ def swept(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Plot each learner's time per gradient step, or the steps per second of simulations and trainings.
+    """Plot each learner's time per gradient step, or the steps per second of simulations and runs.
 
     Learners are plotted against what takes several values among the rows, the others against the environments.
 

@@ -42,7 +42,7 @@ def measure_training(runner: OnPolicyRunner, seconds: float) -> dict[str, float]
     read_episodes = getattr(runner.logger, "read_episodes", None)
 
     def loop(seconds: float, waits: bool = False) -> tuple[int, float]:
-        """Vector steps made, and their time [s]."""
+        """Env steps made, and their time [s]."""
         nonlocal obs
         functions = {"act": alg.act, "simulate": env.step, "store": alg.process_env_step, "learn": _learn(alg)}
         if waits:
@@ -109,7 +109,7 @@ def _simulate(env: VecEnv, alg: Any, obs: TensorDict, seconds: float, device: st
     """Step the environment with the policy's actions.
 
     Returns:
-        Vector steps made; the time [s] of the steps alone, each of which is waited for; and the last observations.
+        Env steps made; the time [s] of the steps alone, each of which is waited for; and the last observations.
     """
     elapsed, steps = 0.0, 0
     with torch.inference_mode():

@@ -33,7 +33,7 @@ from isaaclab_offpolicy.runners.sbx.models import build, learns_elsewhere
 from .timing import Stopwatch, median_time, memory_in_use
 
 WARM_UP = 5
-"""Vector steps before the clock starts."""
+"""Env steps before the clock starts."""
 
 
 def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, float]:
@@ -45,7 +45,7 @@ def measure_collection(env: Any, cfg: Sb3OffPolicyCfg, steps: int) -> dict[str, 
     Args:
         env: Isaac Lab's environment.
         cfg: The agent's configuration.
-        steps: Vector steps to measure.
+        steps: Env steps to measure.
 
     Returns:
         ``stock_ms`` and ``ours_ms`` per env step [ms] into a replay buffer that is full and written again, and the
@@ -105,7 +105,7 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
 
     Returns:
         ``training_per_second``, environment steps over all environments, and ``updates_per_second``, gradient steps; of
-        a second measurement, in which the simulation is waited for, its share ``simulate`` of the time, and
+        a second measurement, in which the simulation is waited for, its fraction ``simulate`` of the time, and
         ``simulation_per_second``, the steps of the simulation alone; ``throughput_ratio``, the ratio of both
         rates; ``memory_gib``.
 
@@ -130,7 +130,7 @@ def measure_training(env: Any, cfg: Sb3AgentCfg, seconds: float) -> dict[str, fl
         return lambda: time.perf_counter() >= end
 
     fill = after(0.3 * seconds)
-    # compiled, too: twice, since the first round may have had another number of gradient steps
+    # compiled, too: twice, since the first update phase may have had another number of gradient steps
     while model._n_updates == 0 or not fill():
         learn(lambda: model._n_updates > 0 and fill())
     steps, updates, elapsed = learn(after(seconds))
@@ -164,7 +164,7 @@ def measure_update(
 ) -> dict[str, float]:
     """Measure SBX's or Stable-Baselines3's own SAC in one update phase: drawing from the replay and all updates.
 
-    A round has ``policy_delay`` gradient steps, as in :func:`isaaclab_offpolicy.benchmarks.learner.measure_learner`.
+    A repetition has ``policy_delay`` gradient steps, as in :func:`.learner.measure_learner`.
     Stable-Baselines3 has no such delay: it updates the actor at every gradient step, and has no layer normalisation.
 
     Args:

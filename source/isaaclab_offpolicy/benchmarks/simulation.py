@@ -28,8 +28,8 @@ def measure_simulation(task: str, engine: str, num_envs: int, device: str, secon
 
     Returns:
         ``steps_per_second`` over all environments, processor ``cores`` in use, and the time ``scene_s`` [s] that
-        building the scene took; of a second measurement, in which each of :data:`PARTS` is waited for, their shares of
-        the time, and the ``rest``.
+        building the scene took; of a second measurement, in which each of :data:`PARTS` is waited for, their fractions
+        of the time, and the ``rest``.
     """
     import gymnasium as gym
     import torch

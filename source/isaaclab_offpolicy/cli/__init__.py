@@ -6,8 +6,8 @@
 import os
 
 # Threads of torch and of the kernels that wait for one another shall sleep soon. As OpenMP is left to itself they spin
-# for milliseconds, and beside another process the one that is waited for does not get a core: docs, "The learner's
-# speed". OpenMP reads this once, when it is loaded.
+# for milliseconds, and beside another process the one that is waited for does not get a core: docs, "Benchmarks".
+# OpenMP reads this once, when it is loaded.
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
     os.environ["GOMP_SPINCOUNT"] = "300"
 # rsl_rl's logger stores the repository's state; without a git program it shall leave that out, and not fail

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 
 from isaaclab_offpolicy.agents.table import NAMES
 
@@ -21,7 +22,7 @@ def command_parser(command: str, description: str, examples: str) -> argparse.Ar
     lines = "\n".join(f"  isaaclab-offpolicy {command} {line.strip()}" for line in examples.strip().splitlines())
     return argparse.ArgumentParser(
         prog=f"isaaclab-offpolicy {command}",
-        description=description,
+        description=textwrap.fill(description, 100),
         epilog=f"examples:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

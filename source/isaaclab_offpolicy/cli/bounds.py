@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     derive.add_argument("--task", required=True, help="Task.")
     derive.add_argument(
         "--source", required=True, metavar="joint-limits|X|Xrad|NAME|FILE",
-        help="Joint limits; a box of ±X raw action units, or of ±X rad, such as 0.25rad; a shipped file or a file.",
+        help="Joint limits; ±X raw action units, or ±X rad, such as 0.25rad; a shipped file or a file.",
     )  # fmt: skip
     derive.add_argument("--widen", type=float, default=1.0, metavar="F", help="Factor on the bounds, such as 1.25.")
     derive.add_argument("--symmetric", action="store_true", help="Make them left-right symmetric.")

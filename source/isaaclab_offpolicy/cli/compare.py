@@ -109,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
         "--jobs",
         type=positive_int,
         default=1,
-        help="Trainings side by side, each on its share of the cores; more than one needs --max_iterations. Default 1.",
+        help="Runs side by side, each on a part of the cores; more than one needs --max_iterations. Default 1.",
     )
     result.add_argument("--episodes", type=positive_int, default=256, help="Episodes of each evaluation.")
     result.add_argument("--out", type=Path, required=True, help="Folder of the results.")
@@ -121,12 +121,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the comparison.
 
     Raises:
-        ConfigError: If a training or an evaluation fails, two agents have one name, trainings side by side would be
+        ConfigError: If a training or an evaluation fails, two agents have one name, runs side by side would be
             ended by the clock, a result that is there was made with another command, or a signal came.
     """
     args = parser().parse_args(argv)
     if args.jobs > 1 and args.max_iterations is None:
-        raise ConfigError("--jobs needs --max_iterations: trainings that run side by side slow each other down")
+        raise ConfigError("--jobs needs --max_iterations: runs side by side slow each other down")
     length = Length(args.max_time or DEFAULT_TIME, args.max_iterations)
     for task in args.task:
         for item in args.entries:
@@ -170,12 +170,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
                 signal.signal(signal.SIGTERM, signal.default_int_handler)  # no training is left behind
-            trainings = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
-            wait(trainings)  # after one that failed none begins
-            for training in trainings:
+            runs = [pool.submit(make, *each) for each in wanted if not each[-1].is_file()]
+            wait(runs)  # after one that failed none begins
+            for training in runs:
                 training.result()
         except KeyboardInterrupt:
-            interrupted.set()  # which ends the trainings under way
+            interrupted.set()  # which ends the runs under way
             raise UserError("interrupted; results that are there stay, the same command goes on from them") from None
     (args.out / "command.txt").write_text(shlex.join(["scripts/compare.py", *(argv or ())]) + "\n")
     for task, out in folders.items():
@@ -329,7 +329,7 @@ def summarize(out: Path, length: Length, title: str) -> None:
 
     groups = _curves(out)
     thresholds = (5.0, 10.0, 15.0, 20.0)
-    # where trainings ran side by side, steps count and times do not
+    # where runs went side by side, steps count and times do not
     by_time = length.iterations is None
     column, name, unit = ("wall_time_s", "minutes", 60.0) if by_time else ("env_steps", "million_steps", 1e6)
     rows = []

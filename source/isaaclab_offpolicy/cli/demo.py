@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""``make demo``: trains A1, evaluates it, and makes a learning curve and a clip."""
+"""``make demo``: trains A1, evaluates it, and makes a learning curve and a video."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     result = json.loads(results.read_text())
     print(
         f"[demo] return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {result['episodes']} episodes,"
-        f" {100 * result['survival_rate']:.1f} % without a fall"
+        f" survival rate {100 * result['survival_rate']:.1f} %"
     )
     for name, path in (
         ("run", checkpoint.parent),
         ("evaluation", results),
         ("learning curve", curve),
-        ("clip", out / "clip.mp4"),
+        ("video", out / "clip.mp4"),
         ("exported policy", checkpoint.parent / "exported"),
     ):
         print(f"[demo] {name}: {path}")

@@ -38,8 +38,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--clip",
         metavar="BOUNDS",
-        help="Clip the actions to a box first: percentile (those of sac), symmetric, joint-limits, X, Xrad, NAME or"
-        " FILE. Shows what a box would leave of a policy that was trained without it.",
+        help="Clip the actions to bounds first: percentile (those of sac), symmetric, joint-limits, X, Xrad, NAME or"
+        " FILE. Shows what bounds would leave of a policy that was trained without them.",
     )
     result.add_argument("--out", type=Path, help="JSON file to write; default evaluation.json beside the checkpoint.")
     result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(
         f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f},"
-        f" length {result['length_mean']:.0f} steps, {100 * result['survival_rate']:.1f} % without a fall"
+        f" length {result['length_mean']:.0f} steps, survival rate {100 * result['survival_rate']:.1f} %"
     )
     if "velocity_error" in result:
         print(

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_policy_arguments(result)
     result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
-    result.add_argument("--video", action="store_true", help="Record a clip, without a screen.")
+    result.add_argument("--video", action="store_true", help="Record a video headlessly.")
     result.add_argument("--viz", "--visualizer", help="Viewer: newton_gl, rerun, viser or kit.")
     return result
 

@@ -27,7 +27,7 @@ class Evaluation:
     """Number of steps of each episode, shape [E]."""
 
     timeouts: torch.Tensor
-    """Whether the episode ran its full length rather than ending in a fall, shape [E]."""
+    """Whether the episode ran its full length rather than ending in a termination, shape [E]."""
 
     measured: dict[str, torch.Tensor] = field(default_factory=dict)
     """Means over each episode of what else was measured, shape [E] each."""
@@ -103,7 +103,7 @@ def evaluate(
             for total in (sums, lengths, *measured):
                 total.masked_fill_(done, 0.0)
     table = torch.cat(rows)
-    # by round, then by environment: the order in which they ended must not decide which ones count
+    # by episode of an environment, then by environment: the order in which they ended must not decide which ones count
     table = table[torch.argsort(table[:, 0])][:episodes]
     return Evaluation(
         returns=table[:, 1],

@@ -39,7 +39,7 @@ HEAD_STIFFNESS, HEAD_DAMPING = 16.58, 1.06
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class BodyNames:
     """What the task needs to know of a USD's bodies and joints."""
 
     base: str
@@ -67,7 +67,7 @@ def usd_path() -> Path:
     return path.resolve()
 
 
-def anatomy(path: Path) -> Anatomy:
+def body_names(path: Path) -> BodyNames:
     """Read the names of bodies and joints from a USD.
 
     Raises:
@@ -95,7 +95,7 @@ def anatomy(path: Path) -> Anatomy:
     roots = sorted(parents - set(children.values()))
     if len(roots) != 1:
         raise ValueError(f"{path}: not a single tree of revolute joints: roots are {roots}")
-    return Anatomy(
+    return BodyNames(
         base=roots[0],
         feet=(children["left_ankle"], children["right_ankle"]),
         others=tuple(name for name in children if name not in needed),
@@ -104,7 +104,7 @@ def anatomy(path: Path) -> Anatomy:
 
 def bdx_cfg(path: Path) -> ArticulationCfg:
     """Configuration of the robot of a USD."""
-    others = anatomy(path).others
+    others = body_names(path).others
     actuators: dict[str, ActuatorBaseCfg] = {
         "legs": ImplicitActuatorCfg(
             joint_names_expr=LEG_JOINTS,
@@ -147,7 +147,7 @@ def bdx_cfg(path: Path) -> ArticulationCfg:
                 NewtonArticulationCfg(self_collision_enabled=False),
             ],
         ),
-        # the zero pose is a stance: thighs raked back, shanks forward; soles 0.325 m below the base
+        # the zero pose is the default pose: thighs raked back, shanks forward; soles 0.325 m below the base
         init_state=ArticulationCfg.InitialStateCfg(pos=(0.0, 0.0, 0.33), joint_pos={".*": 0.0}),
         soft_joint_pos_limit_factor=0.95,
         actuators=actuators,
@@ -158,5 +158,5 @@ def bdx_cfg(path: Path) -> ArticulationCfg:
 BDX_CFG = bdx_cfg(usd_path())
 """The biped that ships with the package, or that of the environment variable."""
 
-BDX_ANATOMY = anatomy(usd_path())
+BDX_NAMES = body_names(usd_path())
 """Names of its bodies and joints."""

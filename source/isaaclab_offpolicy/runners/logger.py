@@ -108,7 +108,7 @@ class ProgressLogger(Logger):
         self.cur_episode_length.masked_fill_(ended, 0.0)
 
     def read_episodes(self) -> None:
-        """Read returns and lengths of the episodes that have ended: one look at the device for all steps since then."""
+        """Read returns and lengths of the episodes that have ended: one host–device sync for all steps since then."""
         if self._ended:
             ended, returns, lengths = torch.stack(self._ended, dim=1).cpu()
             self.rewbuffer.extend(returns[ended > 0].tolist())

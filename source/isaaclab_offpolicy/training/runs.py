@@ -50,7 +50,7 @@ MIN_EPISODES = 50
 def new_run(root: Path, run_name: str = "") -> tuple[Path, str]:
     """Make the folder of a new run, which no other training has.
 
-    Isaac Lab names it by the second, so that trainings that begin together would write into one.
+    Isaac Lab names it by the second, so that runs that begin together would write into one.
 
     Args:
         root: Folder of the experiment's runs.

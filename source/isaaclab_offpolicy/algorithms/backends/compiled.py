@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Losses as programs of torch's compiler; on a GPU whole gradient steps as CUDA graphs.
+"""Losses as functions that torch's compiler makes; on a GPU whole gradient steps as CUDA graphs.
 
-No GPU has run this yet: the programs are tested on the CPU, the capturing is tensordict's and is not tested at all.
+No GPU has run this yet: the compiled functions are tested on the CPU, the capturing is tensordict's and is untested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WARM_UP = 4
 
 
 class Compiled(Backend):
-    """``compiled``: forward and backward pass of a loss as one program each; elementwise work is fused.
+    """``compiled``: forward and backward pass of a loss as one compiled function each; elementwise work is fused.
 
     Args:
         fall_back: Whether to go on uncompiled, with a warning, where nothing can be compiled.
@@ -35,7 +35,7 @@ class Compiled(Backend):
 
     @property
     def is_warm(self) -> bool:
-        """As :attr:`Backend.is_warm`: every program has run."""
+        """As :attr:`Backend.is_warm`: every compiled function has run."""
         return all(program.calls > 0 for program in self._programs)
 
     def compile(self, loss: Callable[..., Any]) -> Callable[..., Any]:

@@ -83,7 +83,7 @@ class Sb3AgentCfg:
     """Where a linear schedule of the learning rate ends; None keeps it constant."""
 
     learning_rate_end_fraction: float = 1.0
-    """Share of the training after which it ends."""
+    """Fraction of the training after which it ends."""
 
     gamma: float = MISSING  # type: ignore[assignment]
     """Discount factor."""
@@ -145,21 +145,21 @@ class Sb3OffPolicyCfg(Sb3AgentCfg):
 
     gamma: float = published.GAMMA
     tau: float = published.TAU
-    """Share of the critics that enters the target networks at each gradient step."""
+    """Step of the target networks towards the critics at each gradient step."""
 
     ent_coef: str | float = published.ENT_COEF
     """Temperature: ``"auto"``, ``"auto_X"``, or a number."""
 
     target_entropy: str | float = "auto"
-    """Entropy that a learned temperature aims at [nats]; "auto" is minus the number of joints."""
+    """Target entropy of the normalised action [nats], for a learned temperature; "auto" is minus the joints' number."""
 
     learning_rate: float = published.LEARNING_RATE
 
     use_sde: bool = False
-    """SBX: whether exploration noise is held for the ``train_freq`` steps of a round. Stable-Baselines3: gSDE."""
+    """SBX: whether exploration noise is held for the ``train_freq`` steps of an update phase; with sb3 gSDE."""
 
     sde_sample_freq: int = -1
-    """Vector steps after which held noise is drawn anew within a round; -1 holds it for the round."""
+    """Env steps after which held noise is drawn anew within an update phase; -1 holds it for the phase."""
 
 
 @configclass
@@ -184,7 +184,7 @@ class Sb3PpoCfg(Sb3AgentCfg):
     """As good as none, as PPO is used to; percentiles can be recorded from it."""
 
     n_steps: int = 24
-    """Vector steps per iteration."""
+    """Env steps per iteration."""
 
     n_minibatches: int = 4
     """Minibatches per epoch."""

@@ -45,7 +45,7 @@ COMPILED_AFTER = 3
 """Update phases after which JAX has compiled all that there is."""
 
 COUNT_EVERY = 16
-"""Vector steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
+"""Env steps of which one stands for all when saturated actions are counted: more of them tell nothing new."""
 
 
 TENSORBOARD = "TensorBoard's file"

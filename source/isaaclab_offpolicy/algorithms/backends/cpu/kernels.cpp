@@ -327,7 +327,7 @@ struct Network {
   }
 };
 
-// A thread's part of the workspace: the rows' scratch, a block of inputs, and a block of two layers in turns.
+// A thread's part of the workspace: the rows' scratch, a block of inputs, and a block of two layers, alternately.
 struct Room {
   float *scratch, *inputs, *hidden[2];
 

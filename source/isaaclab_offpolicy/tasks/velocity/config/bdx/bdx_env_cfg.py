@@ -10,9 +10,9 @@ from isaaclab.utils import configclass
 from isaaclab_tasks.core.velocity import mdp
 from isaaclab_tasks.core.velocity.velocity_env_cfg import LocomotionVelocityRoughEnvCfg, RewardsCfg
 
-from isaaclab_offpolicy.robots.bdx import BDX_ANATOMY, HEAD_JOINTS
+from isaaclab_offpolicy.robots.bdx import BDX_NAMES, HEAD_JOINTS
 
-FEET = list(BDX_ANATOMY.feet)
+FEET = list(BDX_NAMES.feet)
 
 
 @configclass
@@ -53,7 +53,7 @@ class BDXEnvCfg(LocomotionVelocityRoughEnvCfg):
     def __post_init__(self):
         super().__post_init__()
 
-        base = BDX_ANATOMY.base
+        base = BDX_NAMES.base
         # scene
         self.scene.height_scanner.prim_path = f"{{ENV_REGEX_NS}}/Robot/{base}"
         # the terrains of Isaac Lab's small quadrupeds: the legs are 0.33 m long
