@@ -9,7 +9,9 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
+from string import Template
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
@@ -59,13 +61,20 @@ def slug(heading: Token) -> str:
 
 
 def commands(page: Page) -> Iterator[list[str]]:
-    """The words of each command in the page's shell blocks, without variables that are set before it."""
+    """The words of each command in the page's shell blocks, with variables and braces expanded."""
     for language, content in page.fences:
         if language not in ("bash", "sh", "shell", "console"):
             continue
+        variables: dict[str, str] = {}
         for line in content.replace("\\\n", " ").splitlines():
             words = shlex.split(line.removeprefix("$ "), comments=True)
             while words and re.match(r"\w+=", words[0]):
-                words.pop(0)
+                name, _, variables[name] = words.pop(0).partition("=")
             if words:
-                yield words
+                yield [each for word in words for each in expand(Template(word).safe_substitute(variables))]
+
+
+def expand(word: str) -> list[str]:
+    """A word with braces, such as ``{a,b}-c``, as a shell expands it."""
+    parts = [part.split(",") if i % 2 else [part] for i, part in enumerate(re.split(r"{([^{}]*,[^{}]*)}", word))]
+    return ["".join(choice) for choice in product(*parts)]
