@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -318,6 +319,8 @@ def test_a_training_whose_env_step_hangs_goes_on_from_its_checkpoint(
     assert result.returncode == 0, result.stderr[-3000:]
     assert f"(task {TASK}, engine ovphysx, seed 5, environments 16)" in result.stderr
     assert "after env step 99 of this process" in result.stderr and "in hanging" in result.stderr
+    seconds = re.search(r"nothing has moved for (\d+) s", result.stderr)
+    assert seconds is not None and int(seconds[1]) < 100, "not the time of what is slow"
     first, second = sorted((tmp_path / "logs" / folder).glob("*/2*"))
     assert f"restart 1 of 2, since it hung: from {first}" in result.stderr
     if folder == "sbx":

@@ -88,7 +88,6 @@ class TrainingCallback(BaseCallback):
         now, steps = time.perf_counter(), self.num_timesteps
         self._start = self._last_time = now
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
-        self._first_update = getattr(self.model, "_n_updates", 0)
         self._interruption.listen()
         deadline = None if self.max_time is None else self._start + self.max_time
         PULSE.watch(self.step_limit, deadline, **reproduction(base_env(self.training_env), self.cfg.seed))
@@ -141,8 +140,11 @@ class TrainingCallback(BaseCallback):
         self._acted += 1
 
     def _on_rollout_end(self) -> None:
-        self._phases += int(getattr(self.model, "_n_updates", 0) > self._first_update)
-        if self._phases < COMPILED_AFTER:
+        model: Any = self.model  # PPO learns from the first rollout on
+        if self.num_timesteps < max(getattr(model, "learning_starts", 0), getattr(model, "resume_learning_at", 0)):
+            return
+        self._phases += 1
+        if self._phases <= COMPILED_AFTER:
             PULSE.slow()
 
     def _on_rollout_start(self) -> None:
