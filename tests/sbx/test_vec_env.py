@@ -144,7 +144,7 @@ def test_options_that_cannot_be_used() -> None:
     env = DummyVecEnv([partial(Numbers, 0)])
     with pytest.raises(ValueError, match="sbx has no activation 'swoosh'"):
         build(Sb3OffPolicyCfg(activation="swoosh"), env, "cpu")
-    with pytest.raises(ValueError, match="optimizer is 'adam' or 'adamw'"):
+    with pytest.raises(ValueError, match="optimizer is one of adam, adamw, not 'sgd'"):
         build(Sb3OffPolicyCfg(optimizer="sgd"), env, "cpu")
     with pytest.raises(ValueError, match="has no policy_delay and no layer_norm"):
         build(Sb3TorchSacCfg(policy_delay=2), env, "cpu")
