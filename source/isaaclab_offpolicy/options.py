@@ -59,7 +59,7 @@ class Range(NamedTuple):
             return kind
         if (self.low == 0 and self.above) or (self.low == 1 and whole and math.isinf(self.high)):
             return f"{kind} above zero" + ("" if math.isinf(self.high) else f", up to {self.high:g}")
-        limit = "on" if math.isinf(self.high) else f"to {self.high:g}"
+        limit = "on" if math.isinf(self.high) else f"to {self.high:.12g}"
         return f"{kind} from {self.low:g} {limit}"
 
 

@@ -33,7 +33,7 @@ def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Returns:
         Flags with their values, and overrides, each in their order.
     """
-    pattern = r"[~+]*(physics|renderer|presets|env\.[\w.]+|agent\.[\w.]+)\+?=|[~+]"
+    pattern = r"[~+]*(physics|renderer|presets|env\.[\w.]+|agent\.[\w.]+)\+?=|[~+]+(env|agent)\."
     overrides = [item for item in arguments if re.match(pattern, item)]
     return [item for item in arguments if item not in overrides], overrides
 

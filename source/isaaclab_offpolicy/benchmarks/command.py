@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = result.add_subparsers(dest="what", required=True, metavar="WHAT")
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--device", help="cpu or cuda:N; found when not given.")
     common.add_argument("--seconds", type=positive_float, default=8.0, help="Time of a measurement [s]; default 8.")
     common.add_argument(
@@ -51,16 +51,16 @@ def parser() -> argparse.ArgumentParser:
         " drift of the machine's speed; default 1.",
     )  # fmt: skip
     common.add_argument("--out", type=Path, help="JSON file with all numbers, versions and the machine.")
-    beside = argparse.ArgumentParser(add_help=False)
+    beside = Parser(add_help=False)
     beside.add_argument(
         "--beside", type=positive_int, metavar="N",
         help="Measure each time twice, alone and beside N processes that keep a core busy each, and say what is left.",
     )  # fmt: skip
-    simulated = argparse.ArgumentParser(add_help=False)
+    simulated = Parser(add_help=False)
     simulated.add_argument("--task", nargs="+", default=["Isaac-Velocity-Flat-Unitree-A1-v0"], help="Tasks.")
     simulated.add_argument("--engines", nargs="+", help="Engines; default the device's own.")
     simulated.add_argument("--num_envs", nargs="+", type=positive_int, default=[256], help="Numbers of environments.")
-    plotted = argparse.ArgumentParser(add_help=False)
+    plotted = Parser(add_help=False)
     plotted.add_argument("--plot", type=Path, help="PNG of the rate or the cost against what has several values.")
 
     commands.add_parser(

@@ -103,7 +103,7 @@ def refuse(rest: Sequence[str], *parsers: argparse.ArgumentParser) -> None:
     Raises:
         ConfigError: With the nearest names.
     """
-    for item in rest[:1]:
+    for item in sorted(rest, key=lambda item: not item.startswith("-"))[:1]:
         if re.match(r"--?(agent|env|physics|presets|renderer)\b.*=", item):
             raise ConfigError(f"'{item}': an override has no dashes; write {item.lstrip('-')}")
         if item.startswith("-"):
