@@ -332,6 +332,7 @@ def test_a_run_goes_on_with_its_options_and_what_cannot_change_is_said(resolved)
     assert options_of_run(str(checkpoint), TASK, AGENTS["sac-cpu"], []) == [] and not Path("evil").exists()
 
 
+@pytest.mark.slow
 def test_every_registered_agent_has_a_configuration_that_passes() -> None:
     import gymnasium as gym
 
