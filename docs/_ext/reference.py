@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import importlib
 import inspect
-import math
 import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -19,6 +18,8 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
+
+from isaaclab_offpolicy.options import ANY, range_of
 
 os.environ["COLUMNS"] = "88"  # width of argparse's help
 
@@ -62,13 +63,10 @@ def attribute_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def range_of(name: str, ranges: dict[str, tuple[float, float]]) -> str:
+def range_text(name: str, kind: str) -> str:
     """What an option of numbers may be."""
-    if name not in ranges:
-        return ""
-    low, high = ranges[name]
-    whole = "whole, " if isinstance(low, int) else ""
-    return f"{whole}from {low:g}{'' if high == math.inf else f' to {high:g}'}, "
+    limits = range_of(name)
+    return "" if limits is ANY else f"{limits.describe('int' in kind)}, "
 
 
 def shown(value: Any) -> str:
@@ -79,23 +77,21 @@ def shown(value: Any) -> str:
 class Options(SphinxDirective):
     """``.. options:: module.Class``: a list of a configuration's options, with type, range, default and docstring.
 
-    ``ranges`` names a dictionary of smallest and largest values; ``own`` leaves out what a parent outside of the
-    package brings.
+    ``own`` leaves out what a parent outside of the package brings.
     """
 
     required_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {"ranges": directives.unchanged, "own": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {"own": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         cls = _load(self.arguments[0])
-        ranges = _load(self.options["ranges"]) if "ranges" in self.options else {}
         docs, defaults = attribute_docs(cls), cls()
         lines = []
         for field in dataclasses.fields(cls):
             if "own" in self.options and field.name not in _own_fields(cls):
                 continue
             kind = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
-            facts = f"``{kind}``, {range_of(field.name, ranges)}default {shown(getattr(defaults, field.name))}"
+            facts = f"``{kind}``, {range_text(field.name, kind)}default {shown(getattr(defaults, field.name))}"
             lines += [f"``{field.name}``", f"   {facts}", "", f"   {docs.get(field.name, '')}", ""]
         self.env.ref_context["py:module"] = cls.__module__  # roles in the docstrings are relative to it
         return self.parse_text_to_nodes("\n".join(lines))

@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("drive", choices=sorted(DRIVES), help="Which drive.")
     result.add_argument("network", type=Path, help="TorchScript file of its network.")
     result.add_argument("--out", type=Path, help="CSV file for the responses.")
-    add_task_arguments(result)
+    add_task_arguments(result, own_seed=1)
     result.add_argument("--checkpoint", metavar="latest|best|PATH", help="Policy to run with either.")
     result.add_argument("--episodes", type=positive_int, default=256, help="Episodes, all at once; default 256.")
     result.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
@@ -141,7 +141,9 @@ def compare_returns(args: argparse.Namespace, cfgs: dict[str, Any]) -> None:
         def take(env_cfg: Any, cfg: Any = cfg) -> None:
             env_cfg.scene.robot.actuators = {"legs": cfg}
 
-        result = run(task, agent.entry_point, checkpoint, args.episodes, args.episodes, device, 1, overrides, take)
+        result = run(
+            task, agent.entry_point, checkpoint, args.episodes, args.episodes, device, args.seed, overrides, take
+        )
         print(
             f"{name:>8}: return {result['return_mean']:.2f} ± {result['return_std']:.2f} over {args.episodes} episodes,"
             f" survival rate {100 * result['survival_rate']:.1f} %"

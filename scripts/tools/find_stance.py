@@ -23,7 +23,7 @@ import torch
 
 from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsError, action_bounds
 from isaaclab_offpolicy.action_bounds.environment import robot_mirror
-from isaaclab_offpolicy.agents.overrides import engine_overrides
+from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
 from isaaclab_offpolicy.cli.main import guard
@@ -137,7 +137,7 @@ def main() -> None:
     if args.radius <= 0.0 or args.spread <= 0.0 or args.seconds <= 0.0 or args.noise < 0.0:
         raise UserError("--radius, --spread and --seconds must be above zero, --noise not below it")
     key, device = find_agent(args.task, "ppo").entry_point, check_device(args.device)
-    overrides = engine_overrides(args.task, device, args.overrides)
+    overrides = resolve(args.task, key, device, args.overrides).overrides
     torch.manual_seed(1)
     try:
         with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):

@@ -17,7 +17,7 @@ import sys
 
 import torch
 
-from isaaclab_offpolicy.agents.overrides import engine_overrides
+from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
 from isaaclab_offpolicy.cli.main import guard
@@ -44,7 +44,7 @@ def main() -> None:
     args = parser().parse_intermixed_args()
     key, device = find_agent(args.task, "ppo").entry_point, check_device(args.device)
 
-    overrides = engine_overrides(args.task, device, args.overrides)
+    overrides = resolve(args.task, key, device, args.overrides).overrides
     with running_task(args.task, key, args.num_envs, device, 1, overrides) as (env, _):
         probe = velocity_tracking(env.unwrapped)
         print(f"{'std [raw action units]':>18}{'return':>16}{'length':>8}{'survival rate':>16}{'base':>9}")

@@ -191,7 +191,7 @@ def test_what_train_hands_over(forwarded) -> None:
     assert re.fullmatch(r"\d{4}(-\d\d){2}_\d\d(-\d\d){2}", command.pop(command.index("--run_timestamp") + 1))
     assert command == [
         "--task", TASK, "--agent", "rsl_rl_sac_cpu_cfg_entry_point", "--device", "cpu", "--num_envs", "256",
-        "--run_timestamp", "physics=ovphysx", "agent.device=cpu",
+        "agent.device=cpu", "physics=ovphysx", "--run_timestamp",
     ]  # fmt: skip
     # ranks of one training share the folder that they were told
     command, _ = forwarded(train, ["--task", TASK, "--device", "cpu", "--run_timestamp", "now"])

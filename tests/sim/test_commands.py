@@ -167,6 +167,18 @@ def test_a_killed_training_is_resumed_with_a_time_limit(tmp_path: Path) -> None:
     assert count - count_before == added + 16
 
 
+def test_a_run_with_options_of_its_own_is_evaluated_and_resumed_without_repeating_them(tmp_path: Path) -> None:
+    train = [*script("train"), "--task", TASK, "--num_envs", "8", "--device", "cpu", "--max_iterations", "1"]
+    given = ["agent.actor.hidden_dims=[16,16]", "agent.critic.hidden_dims=[16]", "agent.algorithm.ent_coef=0.01"]
+    succeed([*train, *given, "agent.experiment_name=mine", "agent.algorithm.buffer_size=10000"], tmp_path)
+    evaluate = [*script("evaluate"), "--task", TASK, "--episodes", "2", "--device", "cpu", "env.episode_length_s=0.4"]
+    output = succeed([*evaluate, "agent.experiment_name=mine", "--out", "result.json"], tmp_path)
+    assert "as in the run: " in output and "agent.actor.hidden_dims=[16, 16]" in output
+    assert "/mine/" in json.loads((tmp_path / "result.json").read_text())["checkpoint"]
+    output = succeed([*train, "--resume", "latest", "agent.experiment_name=mine"], tmp_path)
+    assert "agent.algorithm.buffer_size=10000" in output and len(list((tmp_path / "logs/rsl_rl/mine").iterdir())) == 2
+
+
 def iteration(path: Path) -> int:
     return int(path.stem.rpartition("_")[2])
 

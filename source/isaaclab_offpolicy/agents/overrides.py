@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from isaaclab_offpolicy.engine import default_engine
@@ -19,26 +19,28 @@ def separate_overrides(text: str) -> list[str]:
     return re.split(r",(?=[\w.]+=)", text) if text else []
 
 
+SAME = {
+    "env.scene.num_envs": "--num_envs", "agent.seed": "--seed", "env.seed": "--seed", "env.sim.device": "--device",
+    "agent.max_iterations": "--max_iterations", "agent.experiment_name": "--experiment_name",
+    "agent.run_name": "--run_name", "env.sim.physics": "physics",
+}  # fmt: skip
+"""Overrides that say the same as a flag, or as another override."""
+
+
 def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Separate flags and their values from Hydra overrides such as ``agent.algorithm.n_steps=3``.
 
     Returns:
         Flags with their values, and overrides, each in their order.
     """
-    pattern = r"[~+]*(physics|renderer|presets|env\.[\w.]+|agent\.[\w.]+)="
+    pattern = r"[~+]*(physics|renderer|presets|env\.[\w.]+|agent\.[\w.]+)\+?=|[~+]+(env|agent)\."
     overrides = [item for item in arguments if re.match(pattern, item)]
     return [item for item in arguments if item not in overrides], overrides
 
 
-def option(arguments: Sequence[str], flag: str, override: str) -> str | None:
-    """Value of an option that may be given as ``--flag value``, ``--flag=value`` or ``override=value``."""
-    for position, item in enumerate(arguments):
-        if item == flag and position + 1 < len(arguments):
-            return arguments[position + 1]
-        for prefix in (f"{flag}=", f"{override}="):
-            if item.startswith(prefix):
-                return item.removeprefix(prefix)
-    return None
+def value_of(overrides: Sequence[str], key: str) -> str | None:
+    """What an override says, if it is given."""
+    return next((item.partition("=")[2] for item in overrides if item.startswith(f"{key}=")), None)
 
 
 def without_option(arguments: Sequence[str], flag: str) -> list[str]:
@@ -51,24 +53,64 @@ def without_option(arguments: Sequence[str], flag: str) -> list[str]:
     return result
 
 
-def check_agent_overrides(task: str, agent_key: str, overrides: Sequence[str]) -> None:
-    """Refuse overrides of agent options that do not exist; Isaac Lab sets them without a word.
+def as_flags(overrides: Sequence[str], known: Container[str]) -> tuple[list[str], list[str]]:
+    """Take out the overrides that say the same as a flag that is known.
+
+    Returns:
+        Flags such as ``--num_envs=8``, and the other overrides.
+    """
+    flags, others = [], []
+    for item in overrides:
+        key, _, value = item.partition("=")
+        if SAME.get(key) in known:
+            flags.append(f"{SAME[key]}={value}")
+        else:
+            others.append(item)
+    return flags, others
+
+
+def check_contradictions(arguments: Sequence[str]) -> None:
+    """Refuse options that are given twice with different values, under whatever name.
 
     Raises:
-        ConfigError: With the nearest names.
+        ConfigError: With both.
     """
-    from isaaclab_tasks.utils import load_cfg_from_registry
-
-    for item in overrides:
-        if not item.startswith("agent."):
+    seen: dict[str, tuple[str, str]] = {}
+    for position, item in enumerate(arguments):
+        key, given, value = item.partition("=")
+        text = item
+        if key.startswith("--") and not given:
+            following = arguments[position + 1 : position + 2]
+            value = "" if not following or following[0].startswith("--") else following[0]
+            text = f"{item} {value}".strip()
+        elif not given or key == "presets":
             continue
-        node: Any = load_cfg_from_registry(task, agent_key)
-        for name in item.partition("=")[0].split(".")[1:]:
-            children = node if isinstance(node, dict) else getattr(node, "__dict__", None)
-            if children is None:
-                break
-            one_of(f"option in '{item}'", name, children)
-            node = children[name]
+        first, before = seen.setdefault(SAME.get(key, key), (value, text))
+        if first != value:
+            raise ConfigError(f"{before} and {text} contradict each other; give one of them")
+
+
+def check_form(overrides: Sequence[str]) -> None:
+    """Refuse what is no override.
+
+    Raises:
+        ConfigError: With what was meant.
+    """
+    for item in overrides:
+        key, given, value = item.partition("=")
+        if re.match(r"[~+]", item) or key.endswith("+"):
+            name = key.strip("~+")
+            raise ConfigError(f"'{item}' is Hydra's own form; write {name}=VALUE, or {name}=null to switch a term off")
+        if not value and ("." in key or given):
+            raise ConfigError(f"'{item}' has no value; write {key}=VALUE without spaces")
+        if not given:
+            raise ConfigError(
+                f"'{item}' is neither a flag, which begins with --, nor an override such as env.NAME=VALUE"
+            )
+        root = key.partition(".")[0]
+        if key in ("physics", "renderer", "presets") or (root in ("env", "agent") and "." in key):
+            continue
+        raise ConfigError(f"'{item}': an override begins with agent. or env., such as agent.{item}")
 
 
 def engine_overrides(task: str, device: str, overrides: Sequence[str]) -> list[str]:

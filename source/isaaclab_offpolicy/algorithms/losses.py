@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import torch
 
-Q_AGGREGATIONS = ("min", "mean")
-"""What may stand for the value of several critics."""
-
 
 def aggregate(q: torch.Tensor, how: str) -> torch.Tensor:
     """One value of several critics': their minimum, which counters overestimation, or their mean.
 
     Args:
         q: Q-values, shape [C, B].
-        how: One of :data:`Q_AGGREGATIONS`.
+        how: ``min`` or ``mean``.
 
     Returns:
         Values, shape [B].

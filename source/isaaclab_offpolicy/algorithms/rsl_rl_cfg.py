@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from isaaclab.utils import configclass
 from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
 
 from isaaclab_offpolicy.engine import default_device
+from isaaclab_offpolicy.options import check_config
 from isaaclab_offpolicy.training.watchdog import STEP_LIMIT
 
 from . import published
-from .losses import Q_AGGREGATIONS
-from .schedule import SCHEDULES
+from .temperature import entropy_coef
 
 
 @configclass
@@ -213,8 +212,8 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
     max_iterations: int = 1000
     save_interval: int = 50
 
-    step_limit: float = STEP_LIMIT
-    """Time after which an env step that does not return ends ``scripts/train.py`` [s]; infinite to wait for ever."""
+    step_limit: float | None = STEP_LIMIT
+    """Time after which an env step that does not return ends ``scripts/train.py`` [s]; None to wait for ever."""
 
     keep_checkpoints: int | None = None
     """Newest checkpoints of a training to keep beside the best one; None keeps all, as rsl_rl does."""
@@ -228,23 +227,6 @@ class SacRunnerCfg(RslRlOnPolicyRunnerCfg):
     algorithm: SacAlgorithmCfg = SacAlgorithmCfg()  # type: ignore[assignment]
 
 
-RANGES: dict[str, tuple[float, float]] = {
-    "action_bounds_scale": (0.0, math.inf), "percentile_bounds_scale": (0.0, math.inf), "buffer_size": (1, math.inf),
-    "batch_size": (1, math.inf), "learning_starts": (0, math.inf), "actor_learning_starts": (0, math.inf),
-    "train_freq": (1, math.inf), "replay_ratio": (0.0, math.inf), "gradient_steps": (1, math.inf),
-    "policy_delay": (1, math.inf), "n_steps": (1, math.inf), "gamma": (0.0, 1.0), "tau": (0.0, 1.0),
-    "learning_rate": (1e-12, math.inf), "actor_learning_rate": (0.0, math.inf), "learning_rate_end": (0.0, math.inf),
-    "schedule_steps": (0, math.inf), "weight_decay": (0.0, math.inf), "max_grad_norm": (0.0, math.inf),
-    "noise_hold": (1, math.inf), "learner_threads": (1, math.inf), "max_nonfinite": (0.0, 1.0),
-    "max_replay_file_gb": (0.0, math.inf),
-}  # fmt: skip
-"""Smallest and largest values of the options that are numbers; whole ones are those of whole type."""
-
-
-PRECISIONS = ("float32", "tf32", "bfloat16")
-"""Of matrix products; weights, losses and optimizers stay in float32."""
-
-
 def actor_learning_rate(cfg: SacAlgorithmCfg) -> float:
     """The actor's learning rate, its own or the common one."""
     return cfg.learning_rate if cfg.actor_learning_rate is None else cfg.actor_learning_rate
@@ -254,24 +236,13 @@ def check_options(cfg: SacAlgorithmCfg, world_size: int = 1) -> None:
     """Refuse options that SAC cannot be trained with.
 
     Raises:
-        ValueError: With the option's name.
+        ValueError: With the option's path.
     """
-    for name, (low, high) in RANGES.items():
-        value = getattr(cfg, name)
-        if value is None and name in ("replay_ratio", "gradient_steps", "actor_learning_rate", "max_grad_norm",
-                                      "learner_threads"):  # fmt: skip
-            continue
-        kinds = int if isinstance(low, int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-            what = "a whole number" if kinds is int else "a number"
-            limits = f"from {low:g} on" if high == math.inf else f"from {low:g} to {high:g}"
-            raise ValueError(f"{name} is {what} {limits}, not {value!r}")
+    check_config(cfg, "algorithm")
     if (cfg.replay_ratio is None) == (cfg.gradient_steps is None):
         raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
-    for name, choices in (("schedule", SCHEDULES), ("q_aggregation", Q_AGGREGATIONS), ("precision", PRECISIONS)):
-        if getattr(cfg, name) not in choices:
-            raise ValueError(f"{name} is one of {', '.join(choices)}, not '{getattr(cfg, name)}'")
     if isinstance(cfg.target_entropy, str) and cfg.target_entropy != "auto":
-        raise ValueError(f"target_entropy is 'auto' or a number, not '{cfg.target_entropy}'")
+        raise ValueError(f"algorithm.target_entropy is 'auto' or a number, not '{cfg.target_entropy}'")
+    entropy_coef(cfg.ent_coef)
     if cfg.overlap and world_size > 1:
         raise ValueError("overlap is for one process: ranks exchange gradients and statistics in one order")

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SCHEDULES = ("constant", "linear")
-"""How a learning rate may change."""
-
 
 class LearningRate(NamedTuple):
     """A learning rate that is constant, or falls linearly and then stays."""
@@ -21,7 +18,7 @@ class LearningRate(NamedTuple):
     """Learning rate at the end of a linear schedule."""
 
     kind: str = "constant"
-    """One of :data:`SCHEDULES`."""
+    """``constant`` or ``linear``."""
 
     steps: int = 0
     """Transitions over which a linear schedule falls."""

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 
-class EntropyCoef(nn.Module):
-    """The temperature α.
+def entropy_coef(spec: str | float) -> tuple[bool, float]:
+    """Whether a temperature is learned, and from which value, or the one that is kept.
 
     Args:
         spec: ``"auto"`` learns it from 1, ``"auto_X"`` from X, a number keeps it (SB3's ``ent_coef``).
@@ -20,17 +20,30 @@ class EntropyCoef(nn.Module):
     Raises:
         ValueError: If the specification is none of these, or the value is not positive.
     """
+    text = str(spec)
+    learned = text.startswith("auto")
+    try:
+        value = 1.0 if text == "auto" else float(text.removeprefix("auto_"))
+    except ValueError:
+        raise ValueError(f"ent_coef is 'auto', 'auto_X' or a number, not '{spec}'") from None
+    if not (math.isfinite(value) and value >= 0.0 and (value > 0.0 or not learned)):
+        raise ValueError(f"ent_coef '{spec}': the value must be positive")
+    return learned, value
+
+
+class EntropyCoef(nn.Module):
+    """The temperature α.
+
+    Args:
+        spec: As of :func:`entropy_coef`.
+
+    Raises:
+        ValueError: If it is none.
+    """
 
     def __init__(self, spec: str | float = "auto") -> None:
         super().__init__()
-        text = str(spec)
-        self.learned = text.startswith("auto")
-        try:
-            value = 1.0 if text == "auto" else float(text.removeprefix("auto_"))
-        except ValueError:
-            raise ValueError(f"ent_coef is 'auto', 'auto_X' or a number, not '{spec}'") from None
-        if not (math.isfinite(value) and value >= 0.0 and (value > 0.0 or not self.learned)):
-            raise ValueError(f"ent_coef '{spec}': the value must be positive")
+        self.learned, value = entropy_coef(spec)
         if self.learned:
             self.log_value = nn.Parameter(torch.tensor(math.log(value)))
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isaaclab_offpolicy.errors import ConfigError, one_of
-from isaaclab_offpolicy.options import positive_int
+from isaaclab_offpolicy.options import Parser, positive_float, positive_int
 
 LEARNERS = (
     "eager", "eager:bfloat16", "cpu", "compiled", "compiled:bfloat16", "cuda-graph", "cuda-graph:tf32",
@@ -20,6 +20,12 @@ LEARNERS = (
 )  # fmt: skip
 """Learners that can be measured: this package's gradient steps, and the SAC of the two libraries."""
 
+
+OF_ALL = {
+    "env.scene.num_envs": "--num_envs", "env.sim.device": "--device", "physics": "--engines",
+    "env.sim.physics": "--engines",
+}  # fmt: skip
+"""Overrides that would change what is measured of all agents, and the flags for it."""
 
 EXAMPLES = """examples:
   isaaclab-offpolicy benchmark simulation --num_envs 64 256 1024
@@ -29,32 +35,32 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="isaaclab-offpolicy benchmark",
         description="Measure this machine. Each measurement runs in a process of its own, one after the other.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = result.add_subparsers(dest="what", required=True, metavar="WHAT")
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--device", help="cpu or cuda:N; found when not given.")
-    common.add_argument("--seconds", type=float, default=8.0, help="Time of a measurement [s]; default 8.")
+    common.add_argument("--seconds", type=positive_float, default=8.0, help="Time of a measurement [s]; default 8.")
     common.add_argument(
         "--rounds", type=positive_int, default=1,
         help="Repetitions of all measurements, interleaved, of which medians are reported, so that all meet the same"
         " drift of the machine's speed; default 1.",
     )  # fmt: skip
     common.add_argument("--out", type=Path, help="JSON file with all numbers, versions and the machine.")
-    beside = argparse.ArgumentParser(add_help=False)
+    beside = Parser(add_help=False)
     beside.add_argument(
         "--beside", type=positive_int, metavar="N",
         help="Measure each time twice, alone and beside N processes that keep a core busy each, and say what is left.",
     )  # fmt: skip
-    simulated = argparse.ArgumentParser(add_help=False)
+    simulated = Parser(add_help=False)
     simulated.add_argument("--task", nargs="+", default=["Isaac-Velocity-Flat-Unitree-A1-v0"], help="Tasks.")
     simulated.add_argument("--engines", nargs="+", help="Engines; default the device's own.")
     simulated.add_argument("--num_envs", nargs="+", type=positive_int, default=[256], help="Numbers of environments.")
-    plotted = argparse.ArgumentParser(add_help=False)
+    plotted = Parser(add_help=False)
     plotted.add_argument("--plot", type=Path, help="PNG of the rate or the cost against what has several values.")
 
     commands.add_parser(
@@ -95,12 +101,16 @@ def _add_learner_options(learner: argparse.ArgumentParser) -> None:
     learner.add_argument("--preset", choices=["sac-gpu", "sac-cpu"], default="sac-gpu", help="Default sac-gpu.")
     learner.add_argument("--num_envs", nargs="+", type=positive_int, default=[256], help="Numbers of environments.")
     learner.add_argument("--batch_size", nargs="+", type=positive_int, help="Batch sizes; default the preset's.")
-    learner.add_argument("--width", nargs="+", type=float, default=[1.0], help="Factors on the networks' widths.")
+    learner.add_argument(
+        "--width", nargs="+", type=positive_float, default=[1.0], help="Factors on the networks' widths."
+    )
     learner.add_argument("--obs_dim", nargs="+", type=positive_int, default=[48], help="Numbers of observations.")
     learner.add_argument("--num_actions", type=positive_int, default=12, help="Number of joints; default 12.")
     learner.add_argument("--rows", type=positive_int, default=100, help="Env steps in the replay; default 100.")
     learner.add_argument("--reference", type=Path, help="JSON of an earlier run; fail where ratios got worse.")
-    learner.add_argument("--tolerance", type=float, default=0.15, help="What may be lost against it; default 0.15.")
+    learner.add_argument(
+        "--tolerance", type=positive_float, default=0.15, help="What may be lost against it; default 0.15."
+    )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -167,7 +177,8 @@ def main(argv: Sequence[str]) -> None:
 
 def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Measurements with a simulation, and the columns of their table."""
-    from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, separate_overrides
+    from isaaclab_offpolicy.agents.configuration import resolve
+    from isaaclab_offpolicy.agents.overrides import check_form, engine_overrides, separate_overrides
     from isaaclab_offpolicy.agents.registry import check_library, find_agent
     from isaaclab_offpolicy.agents.table import AGENTS
     from isaaclab_offpolicy.engine import default_engine
@@ -182,7 +193,10 @@ def _simulation_jobs(args: argparse.Namespace, device: str) -> tuple[list[dict[s
     ]
     for task in args.task:
         for agent, overrides in agents:
-            check_agent_overrides(task, find_agent(task, agent, device).entry_point, overrides)
+            check_form(overrides)
+            for key in {item.partition("=")[0] for item in overrides} & set(OF_ALL):
+                raise ConfigError(f"{key} cannot be one agent's: benchmark has {OF_ALL[key]}")
+            resolve(task, find_agent(task, agent, device).entry_point, device, overrides)
         for engine in engines:
             engine_overrides(task, device, [f"physics={engine}"])
     jobs = [

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isaaclab_offpolicy.errors import ConfigError
+from isaaclab_offpolicy.options import positive_float
 
-from .arguments import command_parser
+from .arguments import command_parser, parse, refuse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,9 +40,12 @@ def parser() -> argparse.ArgumentParser:
         "--source", required=True, metavar="joint-limits|X|Xrad|NAME|FILE",
         help="Joint limits; ±X raw action units, or ±X rad, such as 0.25rad; a shipped file or a file.",
     )  # fmt: skip
-    derive.add_argument("--widen", type=float, default=1.0, metavar="F", help="Factor on the bounds, such as 1.25.")
+    derive.add_argument(
+        "--widen", type=positive_float, default=1.0, metavar="F", help="Factor on the bounds, such as 1.25."
+    )
     derive.add_argument("--symmetric", action="store_true", help="Make them left-right symmetric.")
     derive.add_argument("--out", type=Path, required=True, help="File to write.")
+    derive.add_argument("overrides", nargs="*", help="Overrides such as env.actions.joint_pos.scale=0.5.")
     return result
 
 
@@ -51,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    args = parser().parse_args(argv)
+    args, rest, overrides = parse(parser(), argv)
+    refuse([*getattr(args, "overrides", overrides), *rest], parser())
     from isaaclab_offpolicy.action_bounds import BoundsError, find_bounds
 
     from .derived_bounds import derive, describe
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.command == "show":
             print(describe(find_bounds(args.bounds)))
             return
-        bounds = derive(args.task, args.source, args.widen, args.symmetric)
+        bounds = derive(args.task, args.source, args.widen, args.symmetric, overrides)
     except BoundsError as error:
         raise ConfigError(str(error)) from None
     try:

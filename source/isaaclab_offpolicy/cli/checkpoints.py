@@ -13,12 +13,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, option
+from isaaclab_offpolicy.agents.configuration import resolve
+from isaaclab_offpolicy.agents.overrides import value_of
 from isaaclab_offpolicy.agents.registry import check_library, check_task, entry_points, find_agent, stands_for
 from isaaclab_offpolicy.agents.table import AgentSpec, agent_of
 from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MANIFEST
+
+from .run_options import options_of_run
 
 SELECTORS = ("latest", "best")
 """What may stand in place of a path."""
@@ -26,8 +29,8 @@ SELECTORS = ("latest", "best")
 LARGEST_MANIFEST = 2**20
 """Largest manifest that is read [B]."""
 
-WHOSE = ("library", "algorithm")
-"""Options that decide whose checkpoints an agent of SBX or Stable-Baselines3 takes."""
+OF_TRAINING = ("agent.max_iterations=", "agent.run_name=")
+"""Overrides that say nothing where nothing is trained, and that not every agent has."""
 
 
 class PolicyRun(NamedTuple):
@@ -49,27 +52,29 @@ class PolicyRun(NamedTuple):
     """Hydra overrides, with the engine."""
 
 
-def check_policy_run(
-    args: argparse.Namespace, overrides: Sequence[str], experiment: str | None = None, default: str = "sac"
-) -> PolicyRun:
+def check_policy_run(args: argparse.Namespace, overrides: Sequence[str], default: str = "sac") -> PolicyRun:
     """Check what :func:`.arguments.add_policy_arguments` added.
 
     Args:
         args: The parsed command line.
         overrides: Its Hydra overrides.
-        experiment: Name of the experiment's folder, if it is not the agent's own.
         default: Agent of a checkpoint of which no run tells it.
 
     Raises:
         ConfigError: If task, agent, device, checkpoint or an override is not known, or the checkpoint cannot be read.
     """
     task, device = check_task(args.task), check_device(args.device)
+    learner = value_of(overrides, "agent.device")
+    if learner not in (None, device):
+        raise ConfigError(f"agent.device={learner}: a policy is played on the device of the simulation, {device}")
     if args.agent is not None:
         find_agent(task, args.agent, device)  # says what is wrong with it
-    checkpoint, agent = find_policy(args.checkpoint, task, args.agent, device, experiment, default)
-    check_agent_overrides(task, agent.entry_point, overrides)
-    check_checkpoint(checkpoint, task, agent, overrides)
-    return PolicyRun(task, agent, device, checkpoint, engine_overrides(task, device, overrides))
+    checkpoint, agent = find_policy(args.checkpoint, task, args.agent, device, args.experiment_name, default)
+    overrides = [item for item in overrides if not item.startswith(OF_TRAINING)]
+    overrides += options_of_run(checkpoint, task, agent, overrides)
+    _, agent_cfg, overrides = resolve(task, agent.entry_point, device, overrides)
+    check_checkpoint(checkpoint, agent, agent_cfg)
+    return PolicyRun(task, agent, device, checkpoint, overrides)
 
 
 def find_policy(
@@ -180,14 +185,13 @@ def _runs(task: str, experiment: str | None) -> Iterator[tuple[str, str, Path]]:
                 yield str(known.get("created_at")), recorded, path.parent
 
 
-def check_checkpoint(path: str, task: str, agent: AgentSpec, overrides: Sequence[str] = ()) -> None:
+def check_checkpoint(path: str, agent: AgentSpec, cfg: Any) -> None:
     """Refuse a file that is no checkpoint.
 
     Args:
         path: The file.
-        task: A registered task.
         agent: The agent.
-        overrides: Hydra overrides.
+        cfg: Its configuration.
 
     Raises:
         ConfigError: If it cannot be read, is one of another agent of SBX or Stable-Baselines3, or would run something.
@@ -197,13 +201,8 @@ def check_checkpoint(path: str, task: str, agent: AgentSpec, overrides: Sequence
 
         read_checkpoint_tensors(path)
         return
-    from isaaclab_tasks.utils import load_cfg_from_registry
-
     from isaaclab_offpolicy.runners.sbx.checkpoint import read_checkpoint
 
-    cfg: Any = load_cfg_from_registry(task, agent.entry_point)
-    for name in WHOSE:
-        setattr(cfg, name, option(list(overrides), f"agent.{name}", f"agent.{name}") or getattr(cfg, name))
     try:
         read_checkpoint(cfg, path)
     except ValueError as error:

@@ -24,11 +24,12 @@ from typing import Any, NamedTuple
 from isaaclab_offpolicy.agents.overrides import separate_overrides
 from isaaclab_offpolicy.agents.registry import find_agent
 from isaaclab_offpolicy.errors import ConfigError, UserError
-from isaaclab_offpolicy.options import duration, positive_int
+from isaaclab_offpolicy.options import duration, positive_int, seed_number
 from isaaclab_offpolicy.training.provenance import machine
 
 from .arguments import command_parser
 from .processes import run_logged
+from .train import prepare
 
 COLUMNS = ("env_steps", "wall_time_s", "mean_return", "mean_episode_length")
 """Columns of ``progress.csv`` that are kept."""
@@ -89,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         type=entry,
         metavar="[NAME=]AGENT:NUM_ENVS[:OVERRIDES]",
-        help="Agents, such as sac-cpu:256 or name=sac-cpu:256:agent.algorithm.tau=0.02,agent.seed=2.",
+        help="Agents, such as sac-cpu:256 or name=sac-cpu:256:agent.algorithm.tau=0.02,agent.algorithm.n_steps=3.",
     )
     result.add_argument(
         "--task",
@@ -97,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         default=["Isaac-Velocity-Flat-Unitree-A1-v0"],
         help="Task. With several, each gets a folder of its own, and table.csv tells them all.",
     )
-    result.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="Seeds; default 1 2 3.")
+    result.add_argument("--seeds", nargs="+", type=seed_number, default=[1, 2, 3], help="Seeds; default 1 2 3.")
     length = result.add_mutually_exclusive_group()
     length.add_argument("--max_time", type=duration, help="Time of each training; default 18m.")
     length.add_argument(
@@ -130,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     length = Length(args.max_time or DEFAULT_TIME, args.max_iterations)
     for task in args.task:
         for item in args.entries:
-            find_agent(task, item.agent)
+            prepare(train_command(task, item, args.seeds[0], length))  # says what is wrong before anything begins
     labels = [item.label for item in args.entries]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:

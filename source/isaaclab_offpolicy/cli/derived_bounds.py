@@ -26,7 +26,7 @@ from isaaclab_offpolicy.action_bounds import (
 )
 from isaaclab_offpolicy.action_bounds.files import as_number
 from isaaclab_offpolicy.action_bounds.roles import transfer
-from isaaclab_offpolicy.agents.overrides import engine_overrides
+from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent, load_tasks
 from isaaclab_offpolicy.engine import check_device
 
@@ -46,7 +46,9 @@ def describe(bounds: ActionBounds) -> str:
     return "\n".join(lines)
 
 
-def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) -> ActionBounds:
+def derive(
+    task: str, source: str, widen: float = 1.0, symmetric: bool = False, overrides: Sequence[str] = ()
+) -> ActionBounds:
     """Bounds for a task without a trained policy.
 
     Args:
@@ -54,6 +56,7 @@ def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) 
         source: ``joint-limits``, X, ``Xrad``, name of a shipped file, or path of a file.
         widen: Factor on the bounds.
         symmetric: Whether to make them left-right symmetric.
+        overrides: Isaac Lab's overrides of the task.
 
     Returns:
         The bounds, in the order of the task's actions.
@@ -71,7 +74,7 @@ def derive(task: str, source: str, widen: float = 1.0, symmetric: bool = False) 
     file = None
     if source not in KINDS and as_number(source) is None:
         file = find_bounds(source)
-    with running_task(task, key, 1, device, 1, engine_overrides(task, device, [])) as (env, _):
+    with running_task(task, key, 1, device, 1, resolve(task, key, device, overrides).overrides) as (env, _):
         if file is None:
             bounds = action_bounds(env, source)
         else:

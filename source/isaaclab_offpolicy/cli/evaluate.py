@@ -15,7 +15,7 @@ from typing import Any
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.options import positive_int
 
-from .arguments import add_policy_arguments, command_parser
+from .arguments import add_policy_arguments, command_parser, parse, refuse
 
 MARK = "[evaluate]"
 """Begins the lines that tell its progress."""
@@ -31,10 +31,8 @@ def parser() -> argparse.ArgumentParser:
         --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint best --episodes 512 --seed 2
         """,
     )
-    add_policy_arguments(result)
+    add_policy_arguments(result, num_envs=256)
     result.add_argument("--episodes", type=positive_int, default=256, help="Number of episodes; default 256.")
-    result.add_argument("--num_envs", type=positive_int, default=256, help="Number of environments; default 256.")
-    result.add_argument("--seed", type=int, default=1, help="Seed of the environment; default 1.")
     result.add_argument(
         "--clip",
         metavar="BOUNDS",
@@ -52,10 +50,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    args = parser().parse_intermixed_args(argv)
+    args, rest, overrides = parse(parser(), argv)
+    refuse([*args.overrides, *rest], parser())
     from .checkpoints import check_policy_run
 
-    task, agent, device, checkpoint, overrides = check_policy_run(args, args.overrides)
+    task, agent, device, checkpoint, overrides = check_policy_run(args, overrides)
     out: Path = args.out or Path(checkpoint).parent / "evaluation.json"
     num_envs = min(args.num_envs, args.episodes)
     result: dict[str, Any] = {

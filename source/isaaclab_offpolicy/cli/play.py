@@ -8,9 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from isaaclab_offpolicy.options import positive_int
-
-from .arguments import add_policy_arguments, command_parser
+from .arguments import add_policy_arguments, check_isaaclab_flags, command_parser, parse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,8 +21,7 @@ def parser() -> argparse.ArgumentParser:
         --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint best --viz newton_gl
         """,
     )
-    add_policy_arguments(result)
-    result.add_argument("--num_envs", type=positive_int, default=16, help="Number of environments; default 16.")
+    add_policy_arguments(result, num_envs=16, own_seed=None)
     result.add_argument("--video", action="store_true", help="Record a video headlessly.")
     result.add_argument("--viz", "--visualizer", help="Viewer: newton_gl, rerun, viser or kit.")
     return result
@@ -36,18 +33,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    args, rest = parser().parse_known_args(argv)
-    from isaaclab_offpolicy.agents.overrides import option, split_overrides
+    args, rest, overrides = parse(parser(), argv)
     from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
     from .checkpoints import check_policy_run
 
     collect_garbage_rarely()
-    flags, overrides = split_overrides(rest)
-    experiment = option(rest, "--experiment_name", "agent.experiment_name")
-    task, agent, device, checkpoint, overrides = check_policy_run(args, overrides, experiment)
+    task, agent, device, checkpoint, overrides = check_policy_run(args, overrides)
+    check_isaaclab_flags(rest, parser(), "play", agent.is_sb3)
     command = ["--task", task, "--agent", agent.entry_point, "--device", device, "--num_envs", str(args.num_envs)]
     command += ["--checkpoint", checkpoint]
+    if args.seed is not None:
+        command += ["--seed", str(args.seed)]
     # Isaac Lab records through Isaac Sim unless a viewer is named
     viewer = args.viz or ("newton_gl" if args.video else None)
     if viewer is not None:
@@ -57,11 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if agent.is_sb3:
         from isaaclab_offpolicy.runners.sbx import playback
 
-        playback.run([*command, *flags, *overrides])
+        playback.run([*command, *rest, *overrides])
         return
     if not any(item.startswith("agent.device=") for item in overrides):
         overrides.append(f"agent.device={device}")
-    run([*command, *flags, *overrides])
+    run([*command, *rest, *overrides])
 
 
 def run(command: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.options import positive_int
 
-from .arguments import add_policy_arguments, command_parser
+from .arguments import add_policy_arguments, command_parser, parse, refuse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         --task Isaac-Velocity-Rough-Anymal-C-v0 --warm_up 2000 --out anymal.yaml
         """,
     )
-    add_policy_arguments(result, agent="ppo")
+    add_policy_arguments(result, num_envs=64, agent="ppo")
     result.add_argument(
         "--percentiles", nargs=2, type=float, default=[2.5, 97.5], metavar=("LOW", "HIGH"), help="Default 2.5 97.5."
     )
@@ -43,10 +43,8 @@ def parser() -> argparse.ArgumentParser:
         "--warm_up", type=positive_int, default=0, metavar="N",
         help="Env steps before those, in which the curriculum of rough terrain settles.",
     )  # fmt: skip
-    result.add_argument("--num_envs", type=positive_int, default=64, help="Number of environments; default 64.")
     result.add_argument("--actions", choices=["sampled", "mean"], default="sampled", help="Default sampled.")
     result.add_argument("--symmetric", action="store_true", help="Make the bounds left-right symmetric.")
-    result.add_argument("--seed", type=int, default=1, help="Seed of the environment; default 1.")
     result.add_argument(
         "--out", type=Path, help="Bounds file to write; default action_bounds.yaml beside the checkpoint."
     )
@@ -61,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    args = parser().parse_intermixed_args(argv)
+    args, rest, overrides = parse(parser(), argv)
+    refuse([*args.overrides, *rest], parser())
     from isaaclab_offpolicy.action_bounds import BoundsError
     from isaaclab_offpolicy.training.provenance import package_versions
 
@@ -72,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     low, high = args.percentiles
     if not 0.0 <= low < high <= 100.0:
         raise ConfigError(f"--percentiles are two numbers from 0 to 100, the lower first, not {low:g} {high:g}")
-    task_name, agent, device, checkpoint, overrides = check_policy_run(args, args.overrides, default="ppo")
+    task_name, agent, device, checkpoint, overrides = check_policy_run(args, overrides, default="ppo")
     out: Path = args.out or Path(checkpoint).parent / "action_bounds.yaml"
     picture = out.with_suffix(".png")
     if picture == out:

@@ -11,21 +11,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from isaaclab_offpolicy.agents.table import AgentSpec
 from isaaclab_offpolicy.errors import ConfigError, UserError
 from isaaclab_offpolicy.options import count, duration, duration_or_off, positive_int
 
-from .arguments import add_task_arguments, command_parser
+from .arguments import add_task_arguments, check_isaaclab_flags, command_parser, parse
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's parser; what it does not know goes on to Isaac Lab's ``train``."""
     result = command_parser(
         "train",
-        "Train a policy. Other arguments, such as --seed, --max_iterations, --video, physics=ENGINE, agent.OPTION=VALUE"
-        " and env.OPTION=VALUE, go on to Isaac Lab's train (isaaclab train --help).",
+        "Train a policy. Other arguments, such as --video, physics=ENGINE, agent.OPTION=VALUE and env.OPTION=VALUE, go"
+        " on to Isaac Lab's train (isaaclab train --help).",
         """
         --task Isaac-Velocity-Flat-Unitree-A1-v0 --max_time 15m
         --task Isaac-Velocity-Rough-Anymal-C-v0 --agent sac --num_envs 1024 agent.algorithm.n_steps=3
@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
         """,
     )
     add_task_arguments(result)
-    result.add_argument("--num_envs", type=positive_int, help="Number of environments.")
+    result.add_argument("--num_envs", type=positive_int, help="Number of environments; default the agent's.")
+    result.add_argument("--max_iterations", type=positive_int, metavar="N", help="Iterations; default the agent's.")
+    result.add_argument("--run_name", metavar="NAME", help="Appended to the name of the run's folder.")
     result.add_argument("--max_time", type=duration, help="Wall-clock limit of the training: 90s, 10m, 1.5h.")
     result.add_argument(
         "--step_limit",
@@ -57,53 +59,52 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Train as the command line says.
+class Training(NamedTuple):
+    """A training that may begin."""
+
+    args: argparse.Namespace
+    """What the command line says."""
+
+    agent: AgentSpec
+    """The agent."""
+
+    experiment: str
+    """Folder of the runs."""
+
+    command: list[str]
+    """Isaac Lab's arguments."""
+
+
+def prepare(argv: Sequence[str] | None = None) -> Training:
+    """Check a command line, and find what it leaves open.
 
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    args, rest = parser().parse_known_args(argv)
-    from isaaclab_offpolicy.agents.overrides import (
-        check_agent_overrides,
-        engine_overrides,
-        option,
-        split_overrides,
-        without_option,
-    )
+    own = parser()
+    args, rest, overrides = parse(own, argv)
+    from isaaclab_offpolicy.agents.configuration import check_sizes, resolve
+    from isaaclab_offpolicy.agents.overrides import check_contradictions, value_of, without_option
     from isaaclab_offpolicy.agents.registry import check_task, find_agent
     from isaaclab_offpolicy.engine import check_device
-    from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
     from .checkpoints import check_checkpoint, find_policy
+    from .run_options import options_of_run
 
-    collect_garbage_rarely()
     if args.restarted_from is not None:
         # the bounds are the checkpoint's, and the run has a folder of its own
         args.resume, args.bounds = args.restarted_from, None
         rest = without_option(rest, "--run_timestamp")
     task, device = check_task(args.task), check_device(args.device)
-    flags, overrides = split_overrides(rest)
+    learner = check_device(value_of(overrides, "agent.device") or device)
     checkpoint = None
     if args.resume is None:
-        agent = find_agent(task, args.agent or "sac", option(overrides, "agent.device", "agent.device") or device)
+        agent = find_agent(task, args.agent or "sac", learner)
     else:
         if args.agent is not None:
-            find_agent(task, args.agent, device)  # says what is wrong with it
-        experiment = option(rest, "--experiment_name", "agent.experiment_name")
-        checkpoint, agent = find_policy(args.resume, task, args.agent, device, experiment)
-        check_checkpoint(checkpoint, task, agent, overrides)
-    if args.agent in (None, "sac"):
-        print(f"[INFO] agent: {agent.name}")
-    check_agent_overrides(task, agent.entry_point, overrides)
-    overrides = engine_overrides(task, device, overrides)
-
-    command = ["--task", task, "--agent", agent.entry_point, "--device", device]
-    num_envs = args.num_envs or (agent.num_envs_cpu if device == "cpu" else agent.num_envs_gpu)
-    if num_envs is not None:
-        command += ["--num_envs", str(num_envs)]
-    if checkpoint is not None:
-        command += ["--checkpoint", checkpoint]
+            find_agent(task, args.agent, learner)  # says what is wrong with it
+        checkpoint, agent = find_policy(args.resume, task, args.agent, learner, args.experiment_name)
+    check_isaaclab_flags(rest, own, "train", agent.is_sb3)
     if args.bounds is not None:
         if args.resume is not None:
             raise ConfigError("--bounds cannot be changed on --resume: they are part of the policy")
@@ -111,38 +112,61 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ConfigError(f"--bounds is for SAC and the agents of SBX; agent '{agent.name}' has none")
         options = "agent." if agent.is_sb3 else "agent.algorithm."
         overrides.append(f"{options}action_bounds={args.bounds.removeprefix('±')}")
-    if "--video" in flags and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in flags):
-        command += ["--viz", "newton_gl"]
-    if not agent.is_sb3 and not any(item.startswith("agent.device=") for item in overrides):
+        check_contradictions(overrides)
+    num_envs = args.num_envs or (agent.num_envs_cpu if device == "cpu" else agent.num_envs_gpu)
+    if not agent.is_sb3 and learner == device:
         overrides.append(f"agent.device={device}")
-    with _folder_of_its_own(task, agent, rest) as timestamp:
-        command += [*timestamp, *flags, *overrides]
-        if agent.is_sb3:
-            from isaaclab_offpolicy.runners.sbx import training
+    if checkpoint is not None:
+        overrides += options_of_run(checkpoint, task, agent, overrides, training=True)
+    env_cfg, agent_cfg, overrides = resolve(task, agent.entry_point, device, overrides)
+    check_sizes(agent_cfg, num_envs or env_cfg.scene.num_envs)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, agent, agent_cfg)
 
-            training.run(command, max_time=args.max_time, step_limit=args.step_limit)
+    command = ["--task", task, "--agent", agent.entry_point, "--device", device]
+    flags = {"num_envs": num_envs, "checkpoint": checkpoint}
+    flags |= {name: getattr(args, name) for name in ("seed", "max_iterations", "experiment_name", "run_name")}
+    for name, value in flags.items():
+        command += [] if value is None else [f"--{name}", str(value)]
+    if "--video" in rest and not any(flag.startswith("--vi") and flag[:5] != "--vid" for flag in rest):
+        command += ["--viz", "newton_gl"]
+    return Training(args, agent, args.experiment_name or agent_cfg.experiment_name, [*command, *rest, *overrides])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says.
+
+    Raises:
+        ConfigError: With one line that says what is wrong.
+    """
+    training = prepare(argv)
+    args, agent = training.args, training.agent
+    from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
+
+    collect_garbage_rarely()
+    if args.agent in (None, "sac"):
+        print(f"[INFO] agent: {agent.name}")
+    with _folder_of_its_own(training) as timestamp:
+        command = [*training.command, *timestamp]
+        if agent.is_sb3:
+            from isaaclab_offpolicy.runners.sbx import training as sbx_training
+
+            sbx_training.run(command, max_time=args.max_time, step_limit=args.step_limit)
         else:
             run(command, max_time=args.max_time, verbose=args.full_log, step_limit=args.step_limit)
 
 
 @contextmanager
-def _folder_of_its_own(task: str, agent: AgentSpec, rest: Sequence[str]) -> Iterator[list[str]]:
+def _folder_of_its_own(training: Training) -> Iterator[list[str]]:
     """Make the run's folder, and give the option that names it; a folder that stayed empty goes away."""
-    from isaaclab_tasks.utils import load_cfg_from_registry
-
-    from isaaclab_offpolicy.agents.overrides import option
     from isaaclab_offpolicy.training.runs import new_run
 
-    if "--distributed" in rest or option(rest, "--run_timestamp", "--run_timestamp") is not None:
+    if any(item.partition("=")[0] in ("--distributed", "--run_timestamp") for item in training.command):
         # several processes share one folder
         yield []
         return
-    experiment = option(rest, "--experiment_name", "agent.experiment_name")
-    if experiment is None:
-        agent_cfg: Any = load_cfg_from_registry(task, agent.entry_point)
-        experiment = agent_cfg.experiment_name
-    root = Path("logs", agent.folder, experiment)
-    folder, stamp = new_run(root, option(rest, "--run_name", "agent.run_name") or "")
+    root = Path("logs", training.agent.folder, training.experiment)
+    folder, stamp = new_run(root, training.args.run_name or "")
     try:
         yield ["--run_timestamp", stamp]
     except UserError:

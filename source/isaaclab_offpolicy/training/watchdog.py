@@ -52,13 +52,15 @@ _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def check_limit(value: Any) -> float:
-    """The limit, if it is one.
+    """The limit, if it is one; infinite for None.
 
     Raises:
         ValueError: If it is no time above zero.
     """
+    if value is None:
+        return math.inf
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0.0:
-        raise ValueError(f"step_limit is a time above zero [s], or inf, not {value!r}")
+        raise ValueError(f"step_limit is a time above zero [s], or None, not {value!r}")
     return float(value)
 
 

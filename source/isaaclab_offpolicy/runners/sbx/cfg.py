@@ -46,8 +46,8 @@ class Sb3AgentCfg:
     eval_episodes: int = 256
     """Episodes of an evaluation."""
 
-    step_limit: float = STEP_LIMIT
-    """Time after which an env step that does not return ends the training [s]; infinite to wait for ever."""
+    step_limit: float | None = STEP_LIMIT
+    """Time after which an env step that does not return ends the training [s]; None to wait for ever."""
 
     log_interval: int = 20_000
     """Transitions between two rows of the log."""

@@ -14,6 +14,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from isaaclab_offpolicy.algorithms.temperature import entropy_coef
+from isaaclab_offpolicy.options import check_config
+
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
 from .collection import StepReplayBuffer, VectorCollection
 
@@ -104,39 +107,6 @@ def columns_to_normalize(env: Any, which: str | None) -> np.ndarray | None:
     return np.concatenate([np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)])
 
 
-WHOLE_NUMBERS = (
-    "total_timesteps", "save_interval", "log_interval", "eval_episodes", "batch_size", "buffer_size", "train_freq",
-    "policy_delay", "n_steps", "n_critics", "n_minibatches", "n_epochs",
-)  # fmt: skip
-"""Options that are whole numbers above zero."""
-
-
-def check_numbers(cfg: Sb3AgentCfg) -> None:
-    """Refuse numbers that the libraries would stumble over later, or never come back from.
-
-    Raises:
-        ValueError: With the option's name.
-    """
-
-    def is_whole(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-    for name in WHOLE_NUMBERS:
-        value = getattr(cfg, name, 1)
-        if not is_whole(value):
-            raise ValueError(f"{name} is a whole number above zero, not {value!r}")
-    if not isinstance(cfg.net_arch, (list, tuple)) or not all(is_whole(width) for width in cfg.net_arch):
-        raise ValueError(f"net_arch is a list of whole numbers above zero, not {cfg.net_arch!r}")
-    ratio = getattr(cfg, "replay_ratio", None)
-    if ratio is not None and not (isinstance(ratio, (int, float)) and 0.0 < ratio < float("inf")):
-        raise ValueError(f"replay_ratio is a number above zero, not {ratio!r}")
-    std = getattr(cfg, "init_std", 1.0)
-    if not (isinstance(std, (int, float)) and 0.0 < std < float("inf")):
-        raise ValueError(f"init_std is a number above zero, not {std!r}")
-    if cfg.algorithm == "TQC" and getattr(cfg, "n_critics", 2) != 2:
-        raise ValueError(f"SBX's TQC has two critics; n_critics={cfg.n_critics} changes only which quantiles it drops")  # type: ignore[attr-defined]
-
-
 def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[str, Any]:
     """Arguments of the algorithm's constructor.
 
@@ -148,7 +118,11 @@ def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[st
     Raises:
         ValueError: If an option cannot be used.
     """
-    check_numbers(cfg)
+    check_config(cfg)
+    if cfg.algorithm == "TQC" and getattr(cfg, "n_critics", 2) != 2:
+        raise ValueError(f"SBX's TQC has two critics; n_critics={cfg.n_critics} changes only which quantiles it drops")  # type: ignore[attr-defined]
+    if isinstance(cfg, Sb3OffPolicyCfg):
+        entropy_coef(cfg.ent_coef)
     options: dict[str, Any] = {"learning_rate": _learning_rate(cfg), "gamma": cfg.gamma, "seed": cfg.seed}
     if cfg.library == "sb3":
         options["device"] = device
@@ -232,8 +206,6 @@ def _activation(cfg: Sb3AgentCfg) -> Any:
 
 
 def _optimizer(cfg: Sb3OffPolicyCfg) -> dict[str, Any]:
-    if cfg.optimizer not in ("adam", "adamw"):
-        raise ValueError(f"optimizer is 'adam' or 'adamw', not '{cfg.optimizer}'")
     if cfg.library == "sbx":
         import optax
 

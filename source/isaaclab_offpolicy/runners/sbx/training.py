@@ -72,7 +72,7 @@ class TrainingCallback(BaseCallback):
     ) -> None:
         super().__init__()
         self.cfg, self.run_dir, self.max_time, self.round_size = cfg, run_dir, max_time, round_size
-        self.step_limit = cfg.step_limit if step_limit is None else step_limit
+        self.step_limit = check_limit(cfg.step_limit if step_limit is None else step_limit)
         self.last_checkpoint: Path | None = None
         self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
