@@ -142,9 +142,9 @@ def run(command: Sequence[str], max_time: float | None = None, verbose: bool = F
     from isaaclab_rl.entrypoints.backends import train_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
 
-    from .differences import create_runner
+    from .differences import checked_configs, create_runner
 
     print(f"[INFO] isaaclab train --rl_library rsl_rl {' '.join(command)}")
-    with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"):
+    with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"), checked_configs(train_rsl_rl):
         train_rsl_rl.create_rsl_rl_runner = partial(create_runner, max_time=max_time, verbose=verbose)  # type: ignore[assignment]
         train_rsl_rl.run(list(command))

@@ -20,6 +20,8 @@ from rsl_rl.utils import check_nan
 
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError, ReplayBuffer
+from isaaclab_offpolicy.environments.episodes import adopt_time_limit
+from isaaclab_offpolicy.environments.final_observations import request_final_observations
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
@@ -62,6 +64,9 @@ class Runner(OnPolicyRunner):
         max_time: float | None = None,
         verbose: bool = False,
     ) -> None:
+        adopt_time_limit(env)
+        if getattr(env.cfg, "compute_final_obs", False):
+            request_final_observations(env)  # whoever asked for them: so that they disturb nothing
         super().__init__(env, train_cfg, log_dir, device)
         self.max_time = max_time
         self.last_checkpoint: str | None = None
