@@ -72,8 +72,9 @@ RANGES: dict[str, Range] = {
     **dict.fromkeys(
         ("buffer_size", "batch_size", "train_freq", "policy_delay", "n_steps", "noise_hold", "learner_threads",
          "n_critics", "hidden_dims", "net_arch", "num_steps_per_env", "max_iterations", "total_timesteps",
-         "save_interval", "log_interval", "keep_checkpoints", "eval_episodes", "num_learning_epochs", "num_mini_batches", "n_epochs",
-         "n_minibatches", "rnn_hidden_dim", "rnn_num_layers", "algorithm.gradient_steps"), WHOLE,
+         "save_interval", "log_interval", "keep_checkpoints", "num_learning_epochs", "num_mini_batches",
+         "eval_episodes", "n_epochs", "n_minibatches", "rnn_hidden_dim", "rnn_num_layers",
+         "algorithm.gradient_steps"), WHOLE,
     ),
     **dict.fromkeys(
         ("learning_rate", "replay_ratio", "max_grad_norm", "init_std", "init_noise_std", "action_bounds",
@@ -81,9 +82,9 @@ RANGES: dict[str, Range] = {
          "desired_kl", "target_kl", "std_range", "step_limit"), POSITIVE,
     ),
     **dict.fromkeys(
-        ("learning_starts", "actor_learning_starts", "schedule_steps", "eval_interval", "max_replay_file_gb", "actor_learning_rate",
+        ("learning_starts", "actor_learning_starts", "schedule_steps", "eval_interval", "actor_learning_rate",
          "learning_rate_end", "weight_decay", "ent_coef", "entropy_coef", "value_loss_coef", "init_output_scale",
-         "noise_scale", "top_quantiles_to_drop_per_net"), NOT_NEGATIVE,
+         "noise_scale", "max_replay_file_gb", "top_quantiles_to_drop_per_net"), NOT_NEGATIVE,
     ),
     **dict.fromkeys(("gamma", "lam", "gae_lambda", "max_nonfinite"), FRACTION),
     "tau": Range(0, 1, above=True), "learning_rate_end_fraction": Range(0, 1, above=True),

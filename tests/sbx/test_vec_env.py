@@ -95,7 +95,11 @@ def test_the_height_scan_is_found_by_its_name() -> None:
         active_terms={"policy": ["base_lin_vel", "height_scan", "actions"]},
         group_obs_term_dim={"policy": [(3,), (187,), (12,)]},
     )
-    env = SimpleNamespace(observation_manager=manager)
+    group = SimpleNamespace(history_length=None, history_order="term")
+    env = SimpleNamespace(
+        observation_manager=manager, cfg=SimpleNamespace(observations=SimpleNamespace(policy=group)),
+        single_observation_space={"policy": gym.spaces.Box(-1.0, 1.0, (202,))},
+    )  # fmt: skip
     columns = columns_to_normalize(env, "all-but-height-scan")
     assert columns is not None and columns.tolist() == [True] * 3 + [False] * 187 + [True] * 12
     everything = columns_to_normalize(env, "all")
@@ -104,6 +108,17 @@ def test_the_height_scan_is_found_by_its_name() -> None:
     assert columns_to_normalize(env, None) is None, "what Isaac Lab makes of agent.normalize=none"
     with pytest.raises(ValueError, match="normalize is"):
         columns_to_normalize(env, "some")
+    # two frames: term by term, or frame by frame
+    manager.group_obs_term_dim = {"policy": [(6,), (374,), (24,)]}
+    group.history_length = 2
+    columns = columns_to_normalize(env, "all-but-height-scan")
+    assert columns is not None and columns.tolist() == [True] * 6 + [False] * 374 + [True] * 24
+    group.history_order = "time"
+    columns = columns_to_normalize(env, "all-but-height-scan")
+    assert columns is not None and columns.tolist() == 2 * ([True] * 3 + [False] * 187 + [True] * 12)
+    del env.observation_manager  # of a direct environment
+    columns = columns_to_normalize(env, "all-but-height-scan")
+    assert columns is not None and columns.all() and len(columns) == 202
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from isaaclab.app import launch_simulation
 from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import parse_env_cfg
 
+from isaaclab_offpolicy.action_bounds import action_joint_names
 from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
 
@@ -47,7 +48,7 @@ def main() -> None:
             + json.dumps(
                 {
                     "joints": list(robot.joint_names),
-                    "action_joints": list(env.unwrapped.action_manager.get_term("joint_pos").IO_descriptor.joint_names),
+                    "action_joints": action_joint_names(env),
                     "bodies": list(robot.body_names),
                     "mass": robot.data.body_mass.torch[0].sum().item(),
                     "height": height.mean().item(),
@@ -56,7 +57,6 @@ def main() -> None:
                     "finite": finite,
                     "obs_shape": list(obs["policy"].shape),
                     "sensed": sensed,
-                    "compute_final_obs": cfg.compute_final_obs,
                 }
             )
         )

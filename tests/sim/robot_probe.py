@@ -24,6 +24,7 @@ from isaaclab.utils import to_dict
 from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper, check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
+from isaaclab_offpolicy.action_bounds import action_joint_names
 from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
 POSES = 100
@@ -59,7 +60,7 @@ def main() -> None:
         action_dim = unwrapped.action_manager.total_action_dim
         result |= properties(robot)
         result["sensed"] = np.array(contacts.body_names)
-        result["action_joints"] = np.array(unwrapped.action_manager.get_term("joint_pos").IO_descriptor.joint_names)
+        result["action_joints"] = np.array(action_joint_names(env))
         # a fixed motion in the air, the same for every engine
         pattern = 0.5 * torch.sin(torch.arange(action_dim) * 1.7).expand(num_envs, -1)
         root = robot.data.default_root_pose.torch.clone()

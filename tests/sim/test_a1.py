@@ -30,7 +30,6 @@ def test_engines_agree_on_order_mass_and_height(probe) -> None:
         assert result["mass"] == pytest.approx(13.741, abs=1e-3)
         assert len(result["sensed"]) == 17, "the contact sensor sees every body"
         assert result["obs_shape"] == [8, 48]
-        assert result["compute_final_obs"]
     assert ovphysx["bodies"] == newton["bodies"]
     # MuJoCo's soft friction creeps until the feet push no longer sideways, which lets the robot sink 1.4 cm deeper
     assert ovphysx["height"] == pytest.approx(newton["height"], abs=0.02)

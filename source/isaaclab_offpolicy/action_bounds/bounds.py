@@ -20,8 +20,9 @@ from typing import Any
 import yaml
 
 from .errors import BoundsError
-from .plain import LARGEST, PlainData, number, parse_yaml, per_joint, short
+from .plain import LARGEST, PlainData, number, parse_yaml, per_joint, short, word
 from .symmetry import Mirror
+from .terms import POSITION, Numbers, differs
 
 MAX_FILE_BYTES = 1_000_000
 """A larger file is no bounds file."""
@@ -32,8 +33,8 @@ MAX_NAME = 100
 RESOLUTION = 1.0e-6
 """Bounds must differ by more than this fraction of their size, or single precision cannot tell them apart."""
 
-SAME = 1.0e-4
-"""Relative difference up to which two action scales or default poses are the same."""
+COLUMNS = ("action_scale", "default_pose", "commands")
+"""What is known of each action beside its bounds."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ class ActionBounds:
         high: Largest action of each joint [raw action units], length A; greater than ``low``.
         source: Where the numbers come from.
         info: What else is known of them, such as percentiles and number of samples: plain data.
-        action_scale: Joint position per unit of action [rad], length A; None if it is not known.
-        default_pose: Position of each joint at action zero [rad], length A; None if it is not known.
+        action_scale: Joint position per unit of action [rad], length A; None if it is not known, of all or of one.
+        default_pose: Position of each joint at action zero [rad], length A; None if it is not known, of all or of one.
+        commands: What each action commands if not positions all, such as ``velocity``, length A; scale and pose are in
+            its units.
 
     Raises:
         BoundsError: If a joint is named twice, the lengths differ, a number is not finite, or low ≥ high.
@@ -58,21 +61,22 @@ class ActionBounds:
     high: tuple[float, ...]
     source: str = ""
     info: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    action_scale: tuple[float, ...] | None = None
-    default_pose: tuple[float, ...] | None = None
+    action_scale: Numbers | None = None
+    default_pose: Numbers | None = None
+    commands: tuple[str | None, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.joint_names:
             raise BoundsError("no joints")
-        columns = {name: getattr(self, name) for name in ("low", "high", "action_scale", "default_pose")}
-        for name, values in columns.items():
+        for name in ("low", "high", *COLUMNS):
+            values = getattr(self, name)
             if values is None:
                 continue
             if len(values) != len(self.joint_names):
                 raise BoundsError(f"{len(values)} values of '{name}' for {len(self.joint_names)} joints")
-            for joint, value in zip(self.joint_names, values, strict=True):
+            for joint, value in zip(self.joint_names, values if name != "commands" else (), strict=False):
                 # in single precision, in which policies compute
-                if not math.isfinite(value) or abs(value) > LARGEST:
+                if value is not None and (not math.isfinite(value) or abs(value) > LARGEST):
                     raise BoundsError(f"joint '{joint}': {name} {value} is not finite")
         seen: set[str] = set()
         for joint, low, high in zip(self.joint_names, self.low, self.high, strict=True):
@@ -82,7 +86,7 @@ class ActionBounds:
             if high - low <= max(RESOLUTION * max(abs(low), abs(high)), 1.0 / LARGEST):
                 raise BoundsError(f"joint '{joint}': low {low} is not below high {high}")
         for joint, scale in zip(self.joint_names, self.action_scale or (), strict=False):
-            if scale <= 0.0:
+            if scale is not None and scale <= 0.0:
                 raise BoundsError(f"joint '{joint}': action_scale {scale} is not positive")
 
     @classmethod
@@ -151,8 +155,8 @@ class ActionBounds:
         """Read a bounds file.
 
         The file holds ``joints``, a mapping from joint name to ``[low, high]``, and optionally ``source``,
-        ``action_scale``, ``default_pose`` (a number, or a mapping from joint name to number) and ``info``; its order is
-        free, since joints are matched by name.
+        ``action_scale``, ``default_pose``, ``commands`` (one for all joints, or a mapping from joint name to it) and
+        ``info``; its order is free, since joints are matched by name.
 
         Raises:
             BoundsError: If the file cannot be read or what it says cannot be used.
@@ -201,13 +205,15 @@ class ActionBounds:
         if not isinstance(info, dict):
             raise BoundsError(f"'info' is a mapping, not {short(info)}")
         scale, pose = (per_joint(key, data.get(key), names) for key in ("action_scale", "default_pose"))
-        return cls(tuple(names), tuple(low), tuple(high), source, PlainData().convert(info, "info"), scale, pose)
+        commands = per_joint("commands", data.get("commands"), names, word)
+        info = PlainData().convert(info, "info")
+        return cls(tuple(names), tuple(low), tuple(high), source, info, scale, pose, commands)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for YAML and checkpoints: what :meth:`from_yaml` describes."""
         pairs = zip(self.joint_names, self.low, self.high, strict=True)
         data: dict[str, Any] = {"source": self.source, "joints": {name: [low, high] for name, low, high in pairs}}
-        for key in ("action_scale", "default_pose"):
+        for key in COLUMNS:
             values = getattr(self, key)
             if values is not None:
                 # one number where all joints have the same
@@ -236,7 +242,7 @@ class ActionBounds:
             parts += [f"joint '{name}' is not a joint of the robot" for name in extra]
             raise BoundsError("; ".join(parts))
         index = [self.joint_names.index(name) for name in joint_names]
-        columns = {name: getattr(self, name) for name in ("low", "high", "action_scale", "default_pose")}
+        columns = {name: getattr(self, name) for name in ("low", "high", *COLUMNS)}
         ordered = {
             name: None if values is None else tuple(values[i] for i in index) for name, values in columns.items()
         }
@@ -252,30 +258,53 @@ class ActionBounds:
             BoundsError: If the default pose is not symmetric, so that an action's mirror image is none.
         """
         if self.default_pose is not None:
-            mirror.check_pose(self.joint_names, self.default_pose)
+            mirror.check_pose(self.joint_names, [pose or 0.0 for pose in self.default_pose])
         low, high = mirror.symmetric_box(self.low, self.high)
         return replace(self, low=low, high=high, source=f"{self.source}; made left-right symmetric".lstrip("; "))
 
-    def fitted(self, action_scale: Sequence[float], default_pose: Sequence[float]) -> ActionBounds:
+    def fitted(
+        self,
+        action_scale: Sequence[float | None],
+        default_pose: Sequence[float | None],
+        commands: Sequence[str | None] | None = None,
+    ) -> ActionBounds:
         """The same bounds, known to be those of a task with this scale and pose.
+
+        What either side does not know of an action is not compared.
 
         Args:
             action_scale: The task's joint position per unit of action [rad], length A.
             default_pose: The task's joint positions at action zero [rad], length A.
+            commands: What the task's actions command, length A, if not positions all.
 
         Raises:
             BoundsError: If the bounds were made for another scale or pose; it names the first joint that differs.
         """
+        unknown = (None,) * len(self.joint_names)
+        mine, theirs = (
+            tuple(words or _positions(scales))
+            for words, scales in ((self.commands, self.action_scale or unknown), (commands, action_scale))
+        )
+        for joint, own, other in zip(self.joint_names, mine, theirs, strict=True):
+            if own is not None and other is not None and own != other:
+                raise BoundsError(f"made for another action: {own} at joint '{joint}', where the task has {other}")
+        known: list[Numbers] = []
         task = {"action scale": (self.action_scale, action_scale), "default pose": (self.default_pose, default_pose)}
         for what, (own, others) in task.items():
-            for joint, mine, other in zip(self.joint_names, own or (), others, strict=False):
-                if abs(mine - other) > SAME * max(1.0, abs(mine), abs(other)):
+            for joint, one, other, command in zip(self.joint_names, own or unknown, others, theirs, strict=True):
+                if differs(one, other):
+                    unit = " rad" if command == POSITION else ""
                     raise BoundsError(
-                        f"made for another {what}: {mine:g} rad at joint '{joint}', where the task has {other:g}; the"
+                        f"made for another {what}: {one:g}{unit} at joint '{joint}', where the task has {other:g}; the"
                         " same joint targets in the task's units are written by: scripts/bounds.py derive --task TASK"
                         " --source FILE --out NEW"
                     )
-        return replace(self, action_scale=tuple(action_scale), default_pose=tuple(default_pose))
+            known.append(_first_known(others, own or unknown))
+        scale, pose = (None if values == unknown else values for values in known)
+        words = _first_known(theirs, mine)
+        return replace(
+            self, action_scale=scale, default_pose=pose, commands=None if words == _positions(known[0]) else words
+        )
 
     def of_policy_for(self, task: ActionBounds) -> ActionBounds:
         """These bounds, of a trained policy, checked against a task that it is to act in.
@@ -296,10 +325,9 @@ class ActionBounds:
                 f"the policy's joints are in another order ({', '.join(self.joint_names)}) than the task's"
                 f" ({', '.join(task.joint_names)}); set robot.joint_ordering to the one it was trained with"
             )
-        if task.action_scale is None or task.default_pose is None:
-            return self
+        unknown = (None,) * len(self.joint_names)
         try:
-            return self.fitted(task.action_scale, task.default_pose)
+            return self.fitted(task.action_scale or unknown, task.default_pose or unknown, task.commands)
         except BoundsError as error:
             raise BoundsError(
                 f"the policy was {str(error).partition(';')[0]}; give the task the policy's"
@@ -330,12 +358,20 @@ class ActionBounds:
             self, low=low, high=high, action_scale=tuple(action_scale), default_pose=tuple(default_pose)
         )  # fmt: skip
 
+    def scale_and_pose(self) -> tuple[list[float], list[float]] | None:
+        """Action scale and default pose of each joint [rad]; None if one is not known, or an action is no position."""
+        scale = [x for x in self.action_scale or () if x is not None]
+        pose = [x for x in self.default_pose or () if x is not None]
+        known = len(scale) == len(pose) == len(self.joint_names)
+        return (scale, pose) if known and self.commands is None else None
+
     def targets(self) -> list[tuple[float, float]] | None:
-        """Lowest and highest target of each joint [rad]; None if scale or pose are not known."""
-        if self.action_scale is None or self.default_pose is None:
+        """Lowest and highest target of each joint [rad]; None where :meth:`scale_and_pose` is."""
+        known = self.scale_and_pose()
+        if known is None:
             return None
-        rows = zip(self.default_pose, self.action_scale, self.low, self.high, strict=True)
-        return [(pose + scale * low, pose + scale * high) for pose, scale, low, high in rows]
+        rows = zip(*known, self.low, self.high, strict=True)
+        return [(pose + scale * low, pose + scale * high) for scale, pose, low, high in rows]
 
     def scaled(self, factor: float) -> ActionBounds:
         """The bounds multiplied by a factor, as the published recipe does on rough terrain (×1.25).
@@ -357,5 +393,15 @@ class ActionBounds:
         )
 
 
-FILE_KEYS = ("source", "joints", "action_scale", "default_pose", "info")
+def _positions(scale: Sequence[float | None]) -> tuple[str | None, ...]:
+    """What is commanded where nothing is said of it: positions, if their scale is known."""
+    return tuple(None if value is None else POSITION for value in scale)
+
+
+def _first_known(values: Sequence[Any], others: Sequence[Any]) -> tuple[Any, ...]:
+    """The values, with the others' where there is none."""
+    return tuple(other if value is None else value for value, other in zip(values, others, strict=True))
+
+
+FILE_KEYS = ("source", "joints", *COLUMNS, "info")
 """Entries of a bounds file."""

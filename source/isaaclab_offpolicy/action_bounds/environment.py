@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-import torch
+import gymnasium as gym
+
+from isaaclab_offpolicy.environments.spaces import action_width
 
 from .bounds import ActionBounds
 from .errors import BoundsError
 from .files import as_number, resolve_bounds
 from .symmetry import Mirror, mirror_joints
+from .terms import Actions, joint_names, read_actions
 
 PERCENTILE = "percentile"
 """Bounds of the task's own file."""
@@ -27,31 +31,40 @@ KINDS = (PERCENTILE, SYMMETRIC, JOINT_LIMITS)
 """What :func:`action_bounds` takes in place of a file or a number."""
 
 
-def action_joint_names(env: Any) -> list[str]:
-    """Names of the joints that the actions command, in the order of the actions.
+def actions_of(env: Any) -> Actions:
+    """What an environment makes of an action, as far as it can be known.
 
-    Isaac Lab's joint action terms say which joints they command. Actions of other terms are named ``term[i]``; those of
-    an environment without an action manager ``action[i]``, unless it has an ``action_joint_names`` of its own.
+    An environment without an action manager may have ``action_joint_names`` of its own; else its actions are named
+    ``action[i]``.
+
+    Args:
+        env: Isaac Lab's environment, or a wrapper of it.
+
+    Raises:
+        ConfigError: If its actions are no vector of numbers.
+    """
+    unwrapped = getattr(env, "unwrapped", env)
+    manager = getattr(unwrapped, "action_manager", None)
+    names = getattr(unwrapped, "action_joint_names", None)
+    if manager is not None:
+        return read_actions(manager)
+    if names is None:
+        names = [f"action[{i}]" for i in range(action_width(env))]
+    unknown = (None,) * len(names)
+    return Actions(tuple(names), unknown, unknown, unknown, ("a direct environment does not say what its actions are",))
+
+
+def action_joint_names(env: Any) -> list[str]:
+    """Names of what the actions command, in the order of the actions.
+
+    Isaac Lab's joint action terms say which joints they command; a joint of several terms is ``term.joint``. Actions of
+    other terms are named ``term[i]``; those of an environment without an action manager ``action[i]``, unless it has an
+    ``action_joint_names`` of its own.
 
     Args:
         env: Isaac Lab's environment, or a wrapper of it.
     """
-    unwrapped = getattr(env, "unwrapped", env)
-    names = getattr(unwrapped, "action_joint_names", None)
-    if names is not None:
-        return list(names)
-    manager = getattr(unwrapped, "action_manager", None)
-    if manager is None:
-        return [f"action[{i}]" for i in range(env.num_actions)]
-    joints: list[str] = []
-    for name in manager.active_terms:
-        term = manager.get_term(name)
-        described = getattr(term.IO_descriptor, "joint_names", None)
-        if described is not None and len(described) == term.action_dim:
-            joints += described
-        else:
-            joints += [f"{name}[{i}]" for i in range(term.action_dim)]
-    return joints
+    return list(actions_of(env).names)
 
 
 def action_bounds(
@@ -79,18 +92,14 @@ def action_bounds(
         percentile_scale: Factor on these alone.
 
     Returns:
-        The bounds in the order of the actions, with the environment's action scale and default pose, where its actions
-        are joint positions.
+        The bounds in the order of the actions, with what the environment's action terms say of scale and offset.
 
     Raises:
         BoundsError: If they cannot be found, or do not fit the environment.
     """
-    names = action_joint_names(env)
+    actions = actions_of(env)
+    names = actions.names
     text = spec.source if isinstance(spec, ActionBounds) else str(spec).removeprefix("±")
-    manager = getattr(getattr(env, "unwrapped", env), "action_manager", None)
-    motion = None if manager is None or not _are_joint_positions(manager) else action_scale_and_offset(env)
-    if not isinstance(spec, ActionBounds) and (text in (JOINT_LIMITS, SYMMETRIC) or text.endswith("rad")):
-        motion = action_scale_and_offset(env)  # says why there is none
     if isinstance(spec, ActionBounds):
         bounds = spec.reorder(names)
     elif text in (PERCENTILE, SYMMETRIC):
@@ -102,19 +111,43 @@ def action_bounds(
         if text == SYMMETRIC:
             bounds = bounds.symmetrized(robot_mirror(env))
     elif text == JOINT_LIMITS:
-        assert motion is not None
-        bounds = ActionBounds.from_joint_limits(names, _soft_limits(env), motion[1], motion[0])
+        slope, pose = action_scale_and_offset(env)
+        bounds = ActionBounds.from_joint_limits(names, _soft_limits(env), pose, slope)
     elif text.endswith("rad") and as_number(text.removesuffix("rad")) is not None:
-        assert motion is not None
-        bounds = ActionBounds.around_default_pose(names, float(text.removesuffix("rad")), motion[1], motion[0])
+        slope, pose = action_scale_and_offset(env)
+        bounds = ActionBounds.around_default_pose(names, float(text.removesuffix("rad")), pose, slope)
     else:
         bounds = resolve_bounds(spec, names)
-    if motion is not None:
-        try:
-            bounds = bounds.fitted(*motion)
-        except BoundsError as error:
-            raise BoundsError(f"bounds '{text}' were {error}") from None
+    try:
+        bounds = bounds.fitted(actions.scale, actions.offset, actions.commands)
+    except BoundsError as error:
+        message = str(error)
+        raise BoundsError(f"bounds '{text}' were {message}" if message.startswith("made for") else message) from None
+    for line in actions.unchecked:
+        print(f"[WARNING] {line}: whether bounds or a policy were made for it is not checked", file=sys.stderr)
     return bounds.scaled(scale)
+
+
+def check_declared_space(env: Any, bounds: ActionBounds) -> None:
+    """Refuse bounds beyond the action space that a direct environment declares, which it may clip without a word.
+
+    Args:
+        env: Isaac Lab's environment, or a wrapper of it.
+        bounds: The bounds, in the order of the actions.
+
+    Raises:
+        BoundsError: If an action of theirs is outside of the space.
+    """
+    space = getattr(getattr(getattr(env, "unwrapped", env), "cfg", None), "action_space", None)
+    if not isinstance(space, gym.spaces.Box) or space.shape != (len(bounds.joint_names),):
+        return
+    for i, name in enumerate(bounds.joint_names):
+        low, high = float(space.low[i]), float(space.high[i])
+        if bounds.low[i] < low - 1e-6 or bounds.high[i] > high + 1e-6:
+            raise BoundsError(
+                f"bounds [{bounds.low[i]:g}, {bounds.high[i]:g}] of '{name}' exceed the task's action space"
+                f" [{low:g}, {high:g}]; give bounds within it"
+            )
 
 
 def robot_mirror(env: Any) -> Mirror:
@@ -163,25 +196,13 @@ def action_scale_and_offset(env: Any) -> tuple[list[float], list[float]]:
     manager: Any = getattr(getattr(env, "unwrapped", env), "action_manager", None)
     if manager is None:
         raise BoundsError("joint position actions are needed; the environment has no action manager")
-    if not _are_joint_positions(manager):
+    actions = read_actions(manager)
+    if not actions.are_positions:
         terms = {name: type(manager.get_term(name)).__name__ for name in manager.active_terms}
-        raise BoundsError(f"joint position actions are needed; the environment's action terms are {terms}")
-    scale: list[float] = []
-    offset: list[float] = []
-    for name in manager.active_terms:
-        term = manager.get_term(name)
-        joints = len(term.IO_descriptor.joint_names)
-        scale += _per_joint(term.IO_descriptor.scale, joints)
-        offset += _per_joint(term.IO_descriptor.offset, joints)
-    return scale, offset
-
-
-def _are_joint_positions(manager: Any) -> bool:
-    terms = [manager.get_term(name) for name in manager.active_terms]
-    return all(
-        type(term).__name__ == "JointPositionAction" and getattr(term.IO_descriptor, "joint_names", None)
-        for term in terms
-    )
+        raise BoundsError(
+            f"joint position actions of known scale are needed; the environment's action terms are {terms}"
+        )
+    return [float(x) for x in actions.scale if x is not None], [float(x) for x in actions.offset if x is not None]
 
 
 def robot_of(env: Any) -> Any:
@@ -199,12 +220,5 @@ def _soft_limits(env: Any) -> list[tuple[float, float]]:
         term = unwrapped.action_manager.get_term(name)
         asset = unwrapped.scene[term.cfg.asset_name]
         soft = asset.data.soft_joint_pos_limits.torch[0].tolist()
-        limits += [tuple(soft[asset.joint_names.index(joint)]) for joint in term.IO_descriptor.joint_names]
+        limits += [tuple(soft[asset.joint_names.index(joint)]) for joint in joint_names(term) or ()]
     return limits
-
-
-def _per_joint(value: Any, joints: int) -> list[float]:
-    """A number for each joint out of a number, a list, or a tensor [N, A] of an action term."""
-    values = torch.as_tensor(value, dtype=torch.float64)
-    numbers = [values.item()] * joints if values.numel() == 1 else values.reshape(-1, joints)[0].tolist()
-    return [round(number, 6) for number in numbers]  # 0.1, where float32 has 0.10000000149

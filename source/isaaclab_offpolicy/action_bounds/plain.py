@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import yaml
@@ -110,16 +110,27 @@ def number(what: str, value: Any) -> float:
         raise BoundsError(f"{what}: {short(value)} is too large") from None
 
 
-def per_joint(key: str, value: Any, names: Sequence[str]) -> tuple[float, ...] | None:
-    """A number for each joint out of a number or a mapping."""
+def word(what: str, value: Any) -> str:
+    """A value as a short text of one line; ``what`` says of what, for messages."""
+    if not isinstance(value, str) or not value.isprintable() or len(value) > 60:
+        raise BoundsError(f"{what}: {short(value)} is not a short text")
+    return value
+
+
+def per_joint(
+    key: str, value: Any, names: Sequence[str], convert: Callable[[str, Any], Any] = number
+) -> tuple[Any, ...] | None:
+    """A value for each joint out of one or a mapping, in which null is for a joint of which it is not known."""
     if value is None:
         return None
     if not isinstance(value, dict):
-        return (number(f"'{key}'", value),) * len(names)
+        return (convert(f"'{key}'", value),) * len(names)
     for joint in value:
         if joint not in names:
             raise BoundsError(f"'{key}' names joint {short(joint)}, which has no bounds")
     for joint in names:
         if joint not in value:
             raise BoundsError(f"'{key}' lacks joint '{joint}'")
-    return tuple(number(f"'{key}' of joint '{joint}'", value[joint]) for joint in names)
+    return tuple(
+        None if value[joint] is None else convert(f"'{key}' of joint '{joint}'", value[joint]) for joint in names
+    )

@@ -69,7 +69,8 @@ def transfer(
     Raises:
         BoundsError: If a joint's role is not known, or a joint of either robot has no counterpart.
     """
-    if bounds.action_scale is None or bounds.default_pose is None:
+    known = bounds.scale_and_pose()
+    if known is None:
         raise BoundsError("the file does not say for which action_scale and default_pose its bounds are")
     by_role: dict[Role, int] = {}
     for i, name in enumerate(bounds.joint_names):
@@ -79,7 +80,7 @@ def transfer(
         i = by_role.pop(_known_role(name), None)
         if i is None:
             raise BoundsError(f"joint '{name}' has no counterpart among {', '.join(bounds.joint_names)}")
-        other_pose = bounds.default_pose[i]
+        other_scale, other_pose = known[0][i], known[1][i]
         if abs(pose) > 0.2 and abs(other_pose) > 0.2:
             same = pose * other_pose > 0.0
         else:
@@ -87,7 +88,7 @@ def transfer(
             if abs(alignment) < 0.9:
                 raise BoundsError(f"joints '{bounds.joint_names[i]}' and '{name}' turn about different axes")
             same = alignment > 0.0
-        ends = [(1.0 if same else -1.0) * bounds.action_scale[i] / scale * x for x in (bounds.low[i], bounds.high[i])]
+        ends = [(1.0 if same else -1.0) * other_scale / scale * x for x in (bounds.low[i], bounds.high[i])]
         low.append(min(ends))
         high.append(max(ends))
     if by_role:

@@ -11,8 +11,11 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from isaaclab_offpolicy.environments.spaces import action_width
+
 from .bounds import ActionBounds
-from .environment import action_bounds
+from .environment import action_bounds, check_declared_space
+from .errors import BoundsError
 
 
 class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
@@ -36,6 +39,7 @@ class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
     Raises:
         BoundsError: If the bounds cannot be found, or do not fit the environment.
+        ConfigError: If the environment's actions are no vector of real numbers.
         ValueError: If the mode is not known.
     """
 
@@ -59,9 +63,12 @@ class ActionBoundsWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         if mode not in ("rescale", "clip"):
             raise ValueError(f"mode is 'rescale' or 'clip', not '{mode}'")
-        self.mode = mode
+        self.mode, width = mode, action_width(env)
         self.bounds = action_bounds(env, bounds, scale, percentile_bounds, percentile_scale)
         """The bounds in the order of the environment's actions."""
+        check_declared_space(env, self.bounds)
+        if width != len(self.bounds.joint_names):
+            raise BoundsError(f"{len(self.bounds.joint_names)} joints are named, where there are {width} actions")
         unwrapped: Any = env.unwrapped
         device = getattr(unwrapped, "device", "cpu")
         self._low, self._high = (torch.tensor(x, device=device) for x in (self.bounds.low, self.bounds.high))

@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from rsl_rl.env import VecEnv
-from rsl_rl.models import MLPModel
+from rsl_rl.models import CNNModel, MLPModel, RNNModel
 from rsl_rl.modules import EmpiricalNormalization
-from rsl_rl.utils import resolve_class, resolve_obs_groups
+from rsl_rl.utils import resolve_callable, resolve_class, resolve_obs_groups
 from tensordict import TensorDict
 from torch import nn
 
-from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_bounds
+from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_bounds, check_declared_space
+from isaaclab_offpolicy.environments.episodes import adopt_time_limit, reset_terminated
+from isaaclab_offpolicy.environments.final_observations import request_final_observations
+from isaaclab_offpolicy.environments.spaces import action_width, check_observations
+from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.training.finite import FiniteGuard, expire_episodes
 
 from .critic import QEnsemble
@@ -38,8 +41,12 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
         device: Device of the learner.
 
     Raises:
+        ConfigError: If networks or spaces are not supported.
         ValueError: If an option cannot be used.
     """
+    check_networks(cfg["actor"]["class_name"], cfg["critic"]["class_name"])
+    action_width(env)
+    adopt_time_limit(env)
     alg_class, alg_cfg = resolve_class(cfg["algorithm"])
     actor_class, actor_cfg = resolve_class(cfg["actor"])
     critic_class, critic_cfg = resolve_class(cfg["critic"])
@@ -48,11 +55,14 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
             raise ValueError(f"SAC has no {name.removesuffix('_cfg')}; leave algorithm.{name} at None")
     if cfg.get("torch_compile_mode") is not None:
         raise ValueError("SAC has no torch_compile_mode; algorithm.backend=compiled takes torch's compiler")
+    if getattr(env, "clip_actions", None) is not None:
+        raise ValueError("SAC's actions have bounds of their own, which clip_actions would cut; leave it at None")
     options = SacAlgorithmCfg(**alg_cfg)
     if options.schedule == "linear" and not options.schedule_steps:
         options.schedule_steps = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
     world_size = (cfg.get("multi_gpu") or {"world_size": 1})["world_size"]
     cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
+    check_observations(obs, dict.fromkeys(cfg["obs_groups"]["actor"] + cfg["obs_groups"]["critic"]))
 
     bounds, bounds_error = _bounds(env, options)
     actor_cfg["distribution_cfg"] |= {"low": bounds.low, "high": bounds.high, "joint_names": bounds.joint_names}
@@ -72,14 +82,30 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
 
     groups = {group: obs[group].shape[-1] for group in dict.fromkeys([*actor.obs_groups, *critic_groups])}
     storage = _replay_buffer(options, env, groups, torch.device(device))
-    _request_final_observations(env)
+    request_final_observations(env)
     guard = FiniteGuard(env.num_envs, options.max_nonfinite, expire_episodes(env))
     sac: SAC = alg_class(
-        actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, _reset_terminated(env),
+        actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, reset_terminated(env),
         guard,
     )  # fmt: skip
     sac.bounds_error = bounds_error
     return sac
+
+
+def check_networks(actor: Any, critic: Any) -> None:
+    """Refuse networks, classes or their names, that SAC cannot learn.
+
+    Raises:
+        ConfigError: If the actor is not one of rsl_rl's MLPs, or the critics no :class:`.QEnsemble`.
+    """
+    for role, name, supported in (("actor", actor, MLPModel), ("critic", critic, QEnsemble)):
+        # Isaac Lab's configurations hold a text that can be called
+        cls: Any = resolve_callable(str(name) if isinstance(name, str) else name)
+        if not issubclass(cls, supported) or issubclass(cls, (RNNModel, CNNModel)):
+            raise ConfigError(
+                f"the {role} is {cls.__name__}; SAC learns multi-layer perceptrons ({supported.__name__}), and no"
+                " recurrent or convolutional networks"
+            )
 
 
 def _bounds(env: VecEnv, options: SacAlgorithmCfg) -> tuple[ActionBounds, BoundsError | None]:
@@ -89,6 +115,7 @@ def _bounds(env: VecEnv, options: SacAlgorithmCfg) -> tuple[ActionBounds, Bounds
             env, options.action_bounds, options.action_bounds_scale, options.percentile_bounds,
             options.percentile_bounds_scale,
         )  # fmt: skip
+        check_declared_space(env, bounds)
     except BoundsError as error:
         return action_bounds(env, 1.0), error
     width = max(len(name) for name in bounds.joint_names)
@@ -107,18 +134,3 @@ def _replay_buffer(options: SacAlgorithmCfg, env: VecEnv, groups: dict[str, int]
     own = torch.device(options.replay_device)
     pinned = device.type == "cuda" and own.type == "cpu"
     return PrefetchingReplayBuffer(*size, own, options.replay_storage, pinned, learner_device=device)
-
-
-def _request_final_observations(env: VecEnv) -> None:
-    """Have Isaac Lab compute the observations before a reset; it reads the flag at every step."""
-    cfg = getattr(env, "cfg", None)
-    if hasattr(cfg, "compute_final_obs"):
-        cfg.compute_final_obs = True  # type: ignore[union-attr]
-
-
-def _reset_terminated(env: Any) -> Callable[[], torch.Tensor] | None:
-    """Isaac Lab's record of which episodes terminated in the last step, of environments of both kinds."""
-    unwrapped = getattr(env, "unwrapped", env)
-    if not isinstance(getattr(unwrapped, "reset_terminated", None), torch.Tensor):
-        return None
-    return lambda: unwrapped.reset_terminated

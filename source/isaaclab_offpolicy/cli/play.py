@@ -70,9 +70,9 @@ def run(command: Sequence[str]) -> None:
     from isaaclab_rl.entrypoints.backends import play_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
 
-    from .differences import create_runner
+    from .differences import checked_configs, create_runner
 
     print(f"[INFO] isaaclab play --rl_library rsl_rl {' '.join(command)}")
-    with preserve_attribute(play_rsl_rl, "create_rsl_rl_runner"):
+    with preserve_attribute(play_rsl_rl, "create_rsl_rl_runner"), checked_configs(play_rsl_rl):
         play_rsl_rl.create_rsl_rl_runner = create_runner  # type: ignore[assignment]
         play_rsl_rl.run(list(command))

@@ -193,10 +193,10 @@ def run(
     from isaaclab_rl.entrypoints.backends import train_rsl_rl
     from isaaclab_rl.entrypoints.common import preserve_attribute
 
-    from .differences import create_runner
+    from .differences import checked_configs, create_runner
 
     print(f"[INFO] isaaclab train --rl_library rsl_rl {' '.join(command)}")
-    with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"):
+    with preserve_attribute(train_rsl_rl, "create_rsl_rl_runner"), checked_configs(train_rsl_rl):
         options = {"max_time": max_time, "verbose": verbose, "step_limit": step_limit}
         train_rsl_rl.create_rsl_rl_runner = partial(create_runner, **options)  # type: ignore[assignment]
         train_rsl_rl.run(list(command))

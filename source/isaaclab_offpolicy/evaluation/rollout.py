@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from rsl_rl.env import VecEnv
 
+from isaaclab_offpolicy.environments.episodes import time_outs
 from isaaclab_offpolicy.training.watchdog import PULSE
 
 
@@ -90,10 +91,10 @@ def evaluate(
             done = dones.bool()
             counted = done & (finished < rounds)
             if bool(counted.any()):
-                time_outs = extras["time_outs"].float()
+                survived = time_outs(env, done, extras)
                 order = (finished * env.num_envs + index).double()
                 means = [(total / lengths).double() for total in measured]
-                row = torch.stack((order, sums.double(), lengths.double(), time_outs.double(), *means), dim=-1)
+                row = torch.stack((order, sums.double(), lengths.double(), survived.double(), *means), dim=-1)
                 rows.append(row[counted].cpu())
             finished += done
             steps += 1

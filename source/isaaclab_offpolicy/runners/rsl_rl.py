@@ -19,6 +19,8 @@ from rsl_rl.utils import check_nan
 
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
+from isaaclab_offpolicy.environments.episodes import adopt_time_limit
+from isaaclab_offpolicy.environments.final_observations import request_final_observations
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
 from isaaclab_offpolicy.evaluation.posture import posture_warnings
 from isaaclab_offpolicy.training.atomic import write_atomically
@@ -63,6 +65,9 @@ class Runner(OnPolicyRunner):
         verbose: bool = False,
         step_limit: float | None = None,
     ) -> None:
+        adopt_time_limit(env)
+        if getattr(env.cfg, "compute_final_obs", False):
+            request_final_observations(env)  # whoever asked for them: so that they disturb nothing
         super().__init__(env, train_cfg, log_dir, device)
         self.max_time = max_time
         self.step_limit = check_limit(self.cfg.get("step_limit", STEP_LIMIT) if step_limit is None else step_limit)

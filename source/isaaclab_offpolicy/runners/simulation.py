@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from .preconditions import check_configs
+
 
 def collect_garbage_rarely() -> None:
     """Have Python look for cyclic garbage rarely, and not at all when the process ends.
@@ -57,6 +59,7 @@ def running_task(
 
     configs: tuple[Any, Any] = resolve_task_config(task, agent_key, overrides=overrides)  # type: ignore[assignment]
     env_cfg, agent_cfg = configs
+    check_configs(env_cfg, agent_cfg)
     clip_actions = None
     if not hasattr(agent_cfg, "library"):  # which SBX's and Stable-Baselines3's agents have
         handle_deprecated_rsl_rl_cfg(agent_cfg, check_rsl_rl_version())

@@ -11,6 +11,9 @@ import gymnasium as gym
 from stable_baselines3.common.vec_env import VecEnv
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, ActionBoundsWrapper, action_bounds
+from isaaclab_offpolicy.environments.episodes import adopt_time_limit
+from isaaclab_offpolicy.environments.final_observations import request_final_observations
+from isaaclab_offpolicy.environments.spaces import check_observation_space
 
 from .cfg import Sb3AgentCfg
 from .models import columns_to_normalize
@@ -40,8 +43,13 @@ def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = N
 
     Raises:
         BoundsError: If the bounds do not fit the environment.
+        ConfigError: If actions or observations are no vectors.
         ValueError: If the configuration cannot be used.
     """
+    unwrapped: Any = env.unwrapped
+    check_observation_space("policy", unwrapped.single_observation_space["policy"])
+    adopt_time_limit(env)
+    request_final_observations(env)
     if bounds is not None:
         check_bounds(env, bounds)
         bounded = ActionBoundsWrapper(env, bounds, mode="clip")
@@ -54,6 +62,6 @@ def make_vec_env(env: gym.Env, cfg: Sb3AgentCfg, bounds: ActionBounds | None = N
             percentile_bounds=cfg.percentile_bounds,
             percentile_scale=cfg.percentile_bounds_scale,
         )
-    columns = columns_to_normalize(env.unwrapped, cfg.normalize)
+    columns = columns_to_normalize(unwrapped, cfg.normalize)
     vec_env = OffPolicyVecEnv(bounded)
     return vec_env if columns is None else NormalizedVecEnv(vec_env, columns, cfg.clip_obs)

@@ -97,14 +97,18 @@ def columns_to_normalize(env: Any, which: str | None) -> np.ndarray | None:
     """
     if which in (None, "none"):
         return None
-    manager = env.observation_manager
-    terms, shapes = manager.active_terms["policy"], manager.group_obs_term_dim["policy"]
-    widths = [int(np.prod(shape)) for shape in shapes]
-    if which == "all":
-        return np.ones(sum(widths), dtype=bool)
-    if which != "all-but-height-scan":
+    if which not in ("all", "all-but-height-scan"):
         raise ValueError(f"normalize is 'all', 'none' or 'all-but-height-scan', not '{which}'")
-    return np.concatenate([np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)])
+    manager = getattr(env, "observation_manager", None)
+    if which == "all" or manager is None:  # a direct environment's observations have no terms
+        return np.ones(env.single_observation_space["policy"].shape[0], dtype=bool)
+    terms, shapes = manager.active_terms["policy"], manager.group_obs_term_dim["policy"]
+    group = env.cfg.observations.policy
+    # with history_order="time" all terms of the oldest frame come first
+    frames = int(group.history_length or 1) if getattr(group, "history_order", "term") == "time" else 1
+    widths = [int(np.prod(shape)) // frames for shape in shapes]
+    frame = [np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)]
+    return np.tile(np.concatenate(frame), frames)
 
 
 def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[str, Any]:

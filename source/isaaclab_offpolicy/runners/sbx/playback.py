@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from isaaclab_offpolicy.environments.episodes import adopt_time_limit
 from isaaclab_offpolicy.errors import ConfigError
 
+from ..preconditions import check_configs
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import load_for_playback, read_checkpoint
 from .environment import check_bounds
@@ -37,6 +39,7 @@ def load_policy(env: Any, cfg: Sb3AgentCfg, checkpoint: str) -> Callable[..., to
         ConfigError: If the file is not a checkpoint of the agent and task.
     """
     device = env.unwrapped.device
+    adopt_time_limit(env)
     try:
         contents = read_checkpoint(cfg, checkpoint)
         check_bounds(env, contents.bounds)
@@ -85,6 +88,7 @@ def run(command: Sequence[str]) -> None:
         args.task, args.agent, play_mode=not args.train_env_cfg, overrides=overrides
     )
     env_cfg, cfg = configs
+    check_configs(env_cfg, cfg)
     pre_launch_video_config(env_cfg, args)
     with launch_simulation(env_cfg, args):
         apply_env_overrides(args, env_cfg)

@@ -34,6 +34,7 @@ from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MIN_EPISODES, Reten
 from isaaclab_offpolicy.training.signals import Interruption
 from isaaclab_offpolicy.training.watchdog import PULSE, check_limit
 
+from ..preconditions import check_configs
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
 from .checkpoint import checkpoint_bytes, load_for_training, read_checkpoint
 from .collection import StepReplayBuffer, base_env
@@ -256,6 +257,7 @@ def run(command: Sequence[str], max_time: float | None = None, step_limit: float
     enable_cameras_for_video(args)
     configs: tuple[Any, Any] = resolve_task_config(args.task, args.agent, overrides=overrides)  # type: ignore[assignment]
     env_cfg, cfg = configs
+    check_configs(env_cfg, cfg)
     cfg.experiment_name = args.experiment_name or cfg.experiment_name
     try:
         # before the simulation takes its time to start

@@ -45,7 +45,7 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         self.ended = np.zeros(0, dtype=np.int64)
         """Environments whose episode ended in the last step."""
         self.timeouts = np.zeros(self.num_envs, dtype=bool)
-        """Whether the episode that ended was truncated, shape [N]."""
+        """Whether the episode that ended was truncated, shape [N]; never in a task of finite horizon."""
         self.final_observations: np.ndarray | None = None
         """Observations before the reset of the environments in ``ended``, shape [E, D]."""
         self.guard: FiniteGuard | None = None
@@ -59,6 +59,7 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         """What Isaac Lab logs of the episodes that ended last: means of the reward terms and the like."""
         self.steps = 0
         """Transitions so far, where they are looked at."""
+        self._is_finite_horizon = bool(getattr(unwrapped.cfg, "is_finite_horizon", False))
         self._on_cpu = torch.device(self.sim_device).type == "cpu"
 
     def step_async(self, actions: np.ndarray) -> None:
@@ -85,7 +86,8 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         for index in self.ended.tolist():
             self._infos[index].clear()
         self.ended = dones.nonzero()[0]
-        self.timeouts = cut > lost
+        # what is over after its time has no value afterwards where the horizon is finite, as rsl_rl has it
+        self.timeouts = np.zeros_like(cut) if self._is_finite_horizon else cut > lost
         self._ep_rew_buf += rewards
         self._ep_len_buf += 1
         if final_obs is not None:

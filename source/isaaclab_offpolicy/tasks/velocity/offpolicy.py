@@ -17,7 +17,6 @@ from ...engine import configure_physics
 from ...robots import GROUND_PLANE_USD
 
 DIFFERENCES = (
-    "final observations are computed (compute_final_obs), so that a timeout can be bootstrapped",
     "the engine defaults to ovphysx without a GPU and to newton_mjwarp with one (physics=NAME takes another)",
     "joints and bodies are in PhysX's order on every engine",
     "robot and ground come from files of the package; no sky, terrain texture or command arrows"
@@ -40,8 +39,6 @@ def adapt(
         robot: The robot from the package's own USD.
         nucleus_robot: The same robot from NVIDIA's asset server, if it has it.
     """
-    # off-policy learning
-    cfg.compute_final_obs = True
     # physics
     configure_physics(cfg.sim.physics)
     # scene
