@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import jax
@@ -75,6 +76,7 @@ def main() -> None:
         assert measured["updates_per_second"] > 0.0
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
             train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
+        check_that_a_training_goes_on(recorder, Path(sys.argv[1]) / "goes_on")
         check_that_a_signal_ends_a_training(recorder, Path(sys.argv[1]) / "interrupted")
         recorder.close()
     print("RESULT", sys.argv[1])
@@ -98,6 +100,46 @@ def train_briefly(agent: str, env: gym.Env, folder: Path) -> None:
     saturated = float(last["action_saturation"])
     assert 0.95 < saturated <= 1.0 if agent.endswith("ppo") else 0.0 < saturated < 0.9
     assert 0 < int(last["env_steps"]) <= model.num_timesteps
+
+
+def check_that_a_training_goes_on(env: gym.Env, folder: Path) -> None:
+    """With counters, random generators, time, last episodes and best return; the curriculum rests while it begins."""
+    cfg = load_cfg_from_registry(TASK, "sb3_ppo_cfg_entry_point")
+    cfg.net_arch, cfg.n_steps, cfg.batch_size, cfg.log_interval = [32, 32], 16, 32, 128
+    unwrapped: Any = env.unwrapped
+    first = train(cfg, env, folder / "first", max_iterations=8)
+    checkpoint = folder / "first" / f"model_{first.num_timesteps}.zip"
+    contents = read_checkpoint(cfg, checkpoint)
+    state = contents.training
+    assert state is not None and state["environment"]["counters"]["common_step_counter"] >= 8 * 16
+    assert len(state["episodes"]) >= 50 and state["best_return"] > -float("inf")
+    unwrapped.common_step_counter = unwrapped._sim_step_counter = 0
+    np.random.seed(0)
+    manager, calls = type(unwrapped.curriculum_manager), []
+    compute, step = manager.compute, unwrapped.step
+
+    def first_step(action: Any) -> Any:
+        calls.append(unwrapped.common_step_counter)
+        return step(action)
+
+    manager.compute = lambda self, env_ids=None: calls.append("curriculum") or compute(self, env_ids)
+    unwrapped.step = first_step
+    try:
+        second = train(cfg, env, folder / "second", str(checkpoint), max_iterations=1)
+    finally:
+        manager.compute = compute
+        del unwrapped.step
+    assert calls[0] == state["environment"]["counters"]["common_step_counter"]
+    assert second.num_timesteps == first.num_timesteps + 16 * NUM_ENVS
+    with (folder / "second" / "progress.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert float(row["wall_time_s"]) > state["wall_time_s"] and row["mean_return"] != ""
+    assert (folder / "second" / "best.zip").is_file()
+    # without it, as in a checkpoint of version 0.1, the rest goes on
+    save_checkpoint(second, cfg, folder / "model_1.zip")
+    assert read_checkpoint(cfg, folder / "model_1.zip").training is None
+    third = train(cfg, env, folder / "third", str(folder / "model_1.zip"), max_iterations=1)
+    assert third.num_timesteps == second.num_timesteps + 16 * NUM_ENVS
 
 
 class Interrupted(gym.Wrapper):

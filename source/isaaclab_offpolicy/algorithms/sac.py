@@ -93,6 +93,8 @@ class SAC:
         self.storage, self.save_replay_buffer = storage, cfg.save_replay_buffer
         self._reset_terminated = reset_terminated
         self.bounds = bounds
+        self.differences: list[str] = []
+        """What is another than in the checkpoint that was restored, a line each."""
         self.bounds_error: BoundsError | None = None
         """Why the configuration's bounds cannot be used, as long as no checkpoint's have replaced them."""
         self.noise = HeldNoise(storage.num_envs, num_actions, cfg.noise_hold, cfg.noise_scale, device)
@@ -255,15 +257,20 @@ class SAC:
         self.storage.drop_prefetched()
         return checkpoint.load(self, loaded_dict, load_cfg, strict)
 
-    def load_replay_buffer(self, state: Mapping[str, Any]) -> None:
+    def load_replay_buffer(self, state: Mapping[str, Any], episodes_go_on: bool = False) -> None:
         """Go on with what a replay buffer's ``state_dict`` gave; comes after :meth:`load`.
+
+        Args:
+            state: The replay buffer.
+            episodes_go_on: Whether the next step follows from its newest observation, and no environment begins anew.
 
         Raises:
             ValueError: If it is of another number of environments, observations or joints, or of another format.
         """
         self.storage.load_state_dict(state)
-        self.storage.cut()  # the environments begin anew
-        self._has_obs = False
+        if not episodes_go_on:
+            self.storage.cut()
+        self._has_obs = episodes_go_on
         self.learn_from = self.num_timesteps + max(0, self.cfg.learning_starts - len(self.storage))
 
     # -- learning

@@ -35,6 +35,9 @@ from isaaclab_offpolicy.training.runs import (
 from isaaclab_offpolicy.training.safe_load import load_tensors, read_checkpoint_tensors
 
 from .logger import ProgressLogger, TimeLimitReached
+from .training_state import TrainingState
+
+BEST = CHECKPOINTS_OF["rsl_rl"].best
 
 
 class Runner(OnPolicyRunner):
@@ -65,7 +68,7 @@ class Runner(OnPolicyRunner):
         super().__init__(env, train_cfg, log_dir, device)
         self.max_time = max_time
         self.last_checkpoint: str | None = None
-        self._best_return = -float("inf")
+        self.training = TrainingState(env, not self.is_distributed)
         self.logger = ProgressLogger(
             log_dir=log_dir,
             cfg=self.cfg,
@@ -92,11 +95,12 @@ class Runner(OnPolicyRunner):
         if self.logger.log_dir is not None:
             # not before: a checkpoint that is resumed from brings its own bounds
             write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))
-        self.logger.start = time.perf_counter()
-        self.logger.deadline = None if self.max_time is None else self.logger.start + self.max_time
+        now = time.perf_counter()
+        self.logger.start = now - self.training.wall_time_before
+        self.logger.deadline = None if self.max_time is None else now + self.max_time
         self.logger.interruption.listen()
         try:
-            super().learn(num_learning_iterations, init_at_random_ep_len)
+            super().learn(num_learning_iterations, init_at_random_ep_len and not self.training.episodes_go_on)
         except TimeLimitReached:
             end_line()
             print(f"[INFO] {self.max_time:g} s are over after {self.logger.tot_timesteps} steps.")
@@ -127,24 +131,41 @@ class Runner(OnPolicyRunner):
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
     ) -> dict:
-        """Load a checkpoint; a training that keeps its replay buffer goes on with the one that lies beside it.
+        """Load a checkpoint; a training goes on with the state that it had, and with its replay buffer if it keeps one.
 
         Raises:
             ConfigError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
         """
-        infos = load_checkpoint(self._load, path, load_cfg, strict, map_location or self.device)
-        alg: Any = self.alg
-        if self.logger.log_dir is not None and (load_cfg or {"critic": True}).get("critic") and isinstance(alg, SAC):
-            self._load_replay(alg, path)
-        return infos
+        saved = load_checkpoint(self._load, path, load_cfg, strict, map_location or self.device)
+        if self.logger.log_dir is not None:
+            self._go_on(saved, path)
+            alg: Any = self.alg
+            if (load_cfg or {"critic": True}).get("critic") and isinstance(alg, SAC) and self.training.same_task:
+                self._load_replay(alg, path)
+        return saved["infos"]
 
     def _load(self, path: str, load_cfg: dict | None, strict: bool, map_location: str) -> dict:
         """As rsl_rl's, which would run what a file says: here a checkpoint is tensors and plain values."""
         saved = read_checkpoint_tensors(path, map_location)
         if self.alg.load(saved, load_cfg, strict):
-            self.current_learning_iteration = saved["iter"]
+            # a training goes on with the next one
+            self.current_learning_iteration = saved["iter"] + (self.logger.log_dir is not None)
             self.logger.tot_timesteps = saved.get("env_steps", 0) or getattr(self.alg, "num_timesteps", 0)
-        return saved["infos"]
+        return saved
+
+    def _go_on(self, saved: dict, path: str) -> None:
+        """Go on with what the training had beside its agent, and say what is another now."""
+        env: Any = self.env
+        lines = self.training.restore(saved.get("training"), lambda: env.reset())
+        if self.training.same_task and "episodes" in saved:
+            self.logger.load_state_dict(saved["episodes"], self.training.episodes_go_on)
+        for line in [*getattr(self.alg, "differences", ()), *lines]:
+            print(f"[INFO] {path}: {line}")
+        self.training.keep_best(
+            Path(path).with_name(BEST),
+            Path(str(self.logger.log_dir), BEST),
+            lambda best: read_checkpoint_tensors(str(best)).get("training", {}).get("best_return"),
+        )
 
     def _load_replay(self, sac: SAC, checkpoint: str) -> None:
         """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
@@ -157,7 +178,7 @@ class Runner(OnPolicyRunner):
             print(f"[INFO] No replay buffer lies beside {checkpoint}; transitions are collected before learning.")
             return
         try:
-            sac.load_replay_buffer(load_tensors(replay, mmap=True))
+            sac.load_replay_buffer(load_tensors(replay, mmap=True), self.training.episodes_go_on)
         except Exception as error:  # a broken file raises nearly anything
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(f"{replay}: {reason}; move it away to go on without it") from None
@@ -166,16 +187,20 @@ class Runner(OnPolicyRunner):
     def save(self, path: str, infos: dict | None = None) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
         saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
-        saved["env_steps"] = self.logger.tot_timesteps
+        self.logger.read_episodes()
+        returns, before = self.logger.rewbuffer, self.training.best_return
+        is_best = len(returns) >= MIN_EPISODES and statistics.mean(returns) > before
+        if is_best:
+            self.training.best_return = statistics.mean(returns)
+        # what was seen, also since the last row of the log
+        saved["env_steps"] = getattr(self.alg, "num_timesteps", 0) * self.gpu_world_size or self.logger.tot_timesteps
+        saved["training"] = self.training.state(time.perf_counter() - self.logger.start)
+        saved["episodes"] = self.logger.state_dict()
         if self._write_file(lambda: saved, path):
             self.last_checkpoint = path
             self.logger.save_model(path, self.current_learning_iteration)
-        self.logger.read_episodes()
-        returns = self.logger.rewbuffer
-        if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
-            best = os.path.join(os.path.dirname(path), CHECKPOINTS_OF["rsl_rl"].best)
-            if self._write_file(lambda: saved, best):
-                self._best_return = statistics.mean(returns)
+        if is_best and not self._write_file(lambda: saved, os.path.join(os.path.dirname(path), BEST)):
+            self.training.best_return = before
         # after what is small and matters most; without it, the one of an earlier checkpoint stays
         alg: Any = self.alg
         if isinstance(alg, SAC) and alg.save_replay_buffer and self.last_checkpoint == path:

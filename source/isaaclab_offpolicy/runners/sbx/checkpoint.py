@@ -37,7 +37,9 @@ from .legacy import read_legacy
 from .models import build
 from .vec_env import AffineNormalizer, NormalizedVecEnv
 
-AGENT, BOUNDS, NORMALIZER, STATES = "agent.json", "bounds.yaml", "normalizer.npz", "states.msgpack"
+AGENT, BOUNDS, NORMALIZER, TRAINING, STATES = (
+    "agent.json", "bounds.yaml", "normalizer.npz", "training.pt", "states.msgpack",
+)  # fmt: skip
 """Members of a checkpoint; those of Stable-Baselines3's agents are ``*.pth`` in place of the last one."""
 
 FORMAT = 2
@@ -76,14 +78,25 @@ class Checkpoint(NamedTuple):
     counters: dict[str, int]
     """Stable-Baselines3's counters."""
 
+    training: dict[str, Any] | None
+    """What the training had beside its agent, as of :meth:`.TrainingState.state`; None in those of version 0.1."""
+
     states: Any
     """Of SBX nested dictionaries of arrays by the name of a train state, of Stable-Baselines3 state dictionaries."""
 
 
-def save_checkpoint(model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path) -> None:
+def save_checkpoint(
+    model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path, training: dict[str, Any] | None = None
+) -> None:
     """Write a checkpoint.
 
     It is written beside its final name and renamed, so that an earlier one survives whatever happens.
+
+    Args:
+        model: The agent.
+        cfg: Its configuration.
+        path: The file.
+        training: What the training has beside its agent.
 
     Raises:
         OSError: If it cannot be written.
@@ -95,6 +108,9 @@ def save_checkpoint(model: BaseAlgorithm, cfg: Sb3AgentCfg, path: str | Path) ->
     try:
         with zipfile.ZipFile(temporary, "w") as archive:
             write_checkpoint(archive, model, cfg, base_env(env).bounds, normalizer)
+            if training is not None:
+                with archive.open(TRAINING, "w") as file:
+                    torch.save(training, file)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -162,6 +178,12 @@ def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> Checkpoint:
         raise ValueError(f"not a checkpoint of SBX or Stable-Baselines3: {reason}") from None
 
 
+def read_best_return(path: Path) -> float:
+    """Mean return of the best checkpoint, as it says itself."""
+    with zipfile.ZipFile(path) as archive:
+        return load_tensors(io.BytesIO(_member(archive, TRAINING)))["best_return"]
+
+
 def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
     names, sbx = archive.namelist(), cfg.library == "sbx"
     agent = json.loads(_member(archive, AGENT))
@@ -190,7 +212,8 @@ def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
     unknown = set(options) - {*NETWORK_OPTIONS, "ent_coef"}
     if unknown or not isinstance(states, dict) or not all(isinstance(counters.get(name, 0), int) for name in COUNTERS):
         raise ValueError(f"its contents are others: {', '.join(sorted(unknown)) or 'states or counters'}")
-    return Checkpoint(bounds, normalizer, options, counters, states)
+    training = load_tensors(io.BytesIO(_member(archive, TRAINING))) if TRAINING in names else None
+    return Checkpoint(bounds, normalizer, options, counters, training, states)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -375,7 +398,10 @@ def load_for_training(
         assert normalizer is not None
         env.load_state(normalizer)
     if "ent_coef" in checkpoint.options:
-        cfg = replace(cfg, ent_coef=checkpoint.options["ent_coef"])
+        began = checkpoint.options["ent_coef"]
+        if began != getattr(cfg, "ent_coef", began):
+            print(f"[INFO] ent_coef stays {began}, with which the training began, and not {cfg.ent_coef}")  # type: ignore[attr-defined]
+        cfg = replace(cfg, ent_coef=began)
     model = build(cfg, env, device, tensorboard_log)
     restore(model, checkpoint)
     return model

@@ -9,8 +9,8 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,8 @@ from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
+from isaaclab_offpolicy.runners.environment_state import resting_curriculum
+from isaaclab_offpolicy.runners.training_state import TrainingState
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.progress import ProgressTable
 from isaaclab_offpolicy.training.provenance import write_provenance
@@ -37,7 +39,7 @@ from isaaclab_offpolicy.training.runs import (
 from isaaclab_offpolicy.training.signals import Interruption
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
-from .checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from .checkpoint import load_for_training, read_best_return, read_checkpoint, save_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
 from .models import build, constructor_options
@@ -54,13 +56,13 @@ class TrainingCallback(BaseCallback):
         cfg: The agent's configuration.
         run_dir: The run's folder.
         max_time: Wall-clock limit [s].
+        training: What the training has beside its agent.
     """
 
-    def __init__(self, cfg: Sb3AgentCfg, run_dir: Path, max_time: float | None) -> None:
+    def __init__(self, cfg: Sb3AgentCfg, run_dir: Path, max_time: float | None, training: TrainingState) -> None:
         super().__init__()
-        self.cfg, self.run_dir, self.max_time = cfg, run_dir, max_time
+        self.cfg, self.run_dir, self.max_time, self.training = cfg, run_dir, max_time, training
         self.last_checkpoint: Path | None = None
-        self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
         self._interruption = Interruption()
         self._saturation: SaturationMonitor | None = None
@@ -68,14 +70,13 @@ class TrainingCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         now, steps = time.perf_counter(), self.num_timesteps
-        self._start = self._last_time = now
+        self._start, self._last_time = now - self.training.wall_time_before, now
+        self._deadline = float("inf") if self.max_time is None else now + self.max_time
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
         self._interruption.listen()
 
     def _is_over(self) -> bool:
-        return self._interruption.requested or (
-            self.max_time is not None and time.perf_counter() - self._start >= self.max_time
-        )
+        return self._interruption.requested or time.perf_counter() >= self._deadline
 
     def _on_step(self) -> bool:
         steps, now = self.num_timesteps, time.perf_counter()
@@ -86,7 +87,7 @@ class TrainingCallback(BaseCallback):
                 f" checkpoint from before it: {self.last_checkpoint or 'none yet'}"
             )
         self._count_saturated()
-        over = self.max_time is not None and now - self._start >= self.max_time
+        over = now >= self._deadline
         if over or self._interruption.requested or steps - self._last_log >= self.cfg.log_interval:
             self._log(steps, now)
             self._last_log = steps
@@ -139,13 +140,19 @@ class TrainingCallback(BaseCallback):
             self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
 
     def _keep_if_best(self, value: float, where: str) -> None:
-        if value > self._best and self._write(self.run_dir / CHECKPOINTS_OF["sbx"].best):
-            self._best = value
+        before = self.training.best_return
+        if value <= before:
+            return
+        self.training.best_return = value
+        if not self._write(self.run_dir / CHECKPOINTS_OF["sbx"].best):
+            self.training.best_return = before
+        else:
             print(f"[INFO] best so far, in {where}: {value:.2f} after {self.num_timesteps} transitions")
 
     def _write(self, path: Path) -> bool:
         try:
-            save_checkpoint(self.model, self.cfg, path)
+            state = self.training.state(time.perf_counter() - self._start)
+            save_checkpoint(self.model, self.cfg, path, {**state, "episodes": list(self.model.ep_info_buffer or [])})
         except OSError as error:
             print(
                 f"[WARNING] checkpoint {path} could not be written: {error.strerror}; the last one is"
@@ -188,24 +195,6 @@ class TrainingCallback(BaseCallback):
         self._table.append(row)
 
 
-@contextmanager
-def resting_curriculum(env: Any) -> Iterator[None]:
-    """Keep Isaac Lab's curriculum as it is while episodes are reset.
-
-    Args:
-        env: Isaac Lab's environment, unwrapped.
-    """
-    manager = getattr(env, "curriculum_manager", None)
-    if manager is None:
-        yield
-        return
-    manager.compute = lambda env_ids=None: None
-    try:
-        yield
-    finally:
-        del manager.compute  # the class's own
-
-
 def evaluate_deterministic(
     model: BaseAlgorithm, episodes: int, stop: Callable[[], bool] = lambda: False
 ) -> float | None:
@@ -235,12 +224,42 @@ def evaluate_deterministic(
             done += dones
         if normalizer is not None:
             normalizer.training = True
-        this._last_obs = env.reset()
-    this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
-    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+        begin_episodes(model)
     if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
         this.replay_buffer.cut()
     return statistics.mean(returns) if (done >= rounds).all() else None
+
+
+def begin_episodes(model: BaseAlgorithm) -> None:
+    """Reset all environments, as Stable-Baselines3 does when a training begins."""
+    this: Any = model
+    env: Any = model.get_env()
+    this._last_obs = env.reset()
+    this._last_original_obs = env.get_original_obs() if isinstance(env, NormalizedVecEnv) else this._last_obs
+    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+
+
+def go_on(
+    model: BaseAlgorithm, training: TrainingState, state: Mapping[str, Any] | None, path: Path, own: Path
+) -> None:
+    """Go on with what a training had beside its agent, and say what is another now.
+
+    Args:
+        model: The agent.
+        training: The state of this training.
+        state: That of the checkpoint, if it has one.
+        path: The checkpoint.
+        own: The folder of this run.
+    """
+    for line in training.restore(state, lambda: begin_episodes(model)):
+        print(f"[INFO] {path}: {line}")
+    if state is None or not training.same_task:
+        return
+    this: Any = model
+    this.ep_info_buffer = deque(state["episodes"], maxlen=this._stats_window_size)
+    this.ep_success_buffer = deque(maxlen=this._stats_window_size)
+    best = CHECKPOINTS_OF["sbx"].best
+    training.keep_best(path.with_name(best), own / best, read_best_return)
 
 
 def run(command: Sequence[str], max_time: float | None = None) -> None:
@@ -330,15 +349,16 @@ def train(
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    device = str(env.unwrapped.device)
+    device, training = str(env.unwrapped.device), TrainingState(env)
     off_policy = cfg if isinstance(cfg, Sb3OffPolicyCfg) else None
     try:
         if checkpoint:
             contents = read_checkpoint(cfg, checkpoint)
             vec_env = make_vec_env(env, cfg, contents.bounds)
             model = load_for_training(cfg, contents, vec_env, device, str(run_dir))
+            go_on(model, training, contents.training, Path(checkpoint), run_dir)
             if off_policy is not None:
-                restore_replay(model, off_policy, Path(checkpoint))
+                restore_replay(model, off_policy, Path(checkpoint), training.same_task)
         else:
             vec_env = make_vec_env(env, cfg)
             model = build(cfg, vec_env, device, str(run_dir))
@@ -355,7 +375,7 @@ def train(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
     write_provenance(run_dir, base_env(vec_env).bounds)
-    callback = TrainingCallback(cfg, run_dir, max_time)
+    callback = TrainingCallback(cfg, run_dir, max_time, training)
     try:
         model.learn(
             total,
@@ -386,7 +406,7 @@ def save_replay(model: Any, checkpoint: Path) -> bool:
     )
 
 
-def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
+def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path, same_task: bool = True) -> None:
     """Go on with the replay buffer of a checkpoint, or fill a new one before learning.
 
     A buffer goes on at its own size.
@@ -394,7 +414,7 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
     Raises:
         ValueError: If there is a file, and it cannot be used.
     """
-    path, num_envs = find_replay(checkpoint), model.get_env().num_envs
+    path, num_envs = find_replay(checkpoint) if same_task else None, model.get_env().num_envs
     # the policy acts from the first step on
     model.learning_starts = 0
     if path is None:
@@ -402,7 +422,8 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
         model.resume_learning_at = model.num_timesteps + refill
         if any(checkpoint.parent.glob("replay_*.pkl")):
             print("[INFO] replay_*.pkl are pickles, as version 0.1 wrote them; they are not read")
-        print(f"[INFO] no replay buffer beside {checkpoint.name}: {refill} transitions are collected before learning")
+        where = f"no replay buffer beside {checkpoint.name}" if same_task else "no replay buffer of this task"
+        print(f"[INFO] {where}: {refill} transitions are collected before learning")
         return
     buffer: StepReplayBuffer = model.replay_buffer
     try:
