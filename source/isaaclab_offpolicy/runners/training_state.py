@@ -93,5 +93,6 @@ class TrainingState:
             is_that = before.is_file() and value_of(before) == value
         except Exception:  # a broken file raises nearly anything
             return
+        own.parent.mkdir(parents=True, exist_ok=True)
         if is_that and (own.exists() or write_atomically(lambda file: file.write(before.read_bytes()), own)):
             self.best_return = value
