@@ -107,6 +107,16 @@ class FlawedEnv(LinearQuadraticEnv):
         return obs, reward, dones, extras
 
 
+class GoesOnEnv(LinearQuadraticEnv):
+    """One that can give all its state, so that a training goes on amid its episodes."""
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"state": self.state.clone(), "episode_length_buf": self.episode_length_buf.clone()}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.state, self.episode_length_buf = state["state"].clone(), state["episode_length_buf"].clone()
+
+
 class CountSynchronisations:
     """Counts reads of numbers from a device and numbers that are copied to one.
 

@@ -447,6 +447,7 @@ def test_checkpoints_restore_everything_but_the_replay(make_sac, tmp_path) -> No
     torch.testing.assert_close(other.get_policy()(obs), sac.get_policy()(obs), rtol=0, atol=0)
     restored, original = other.save(), sac.save()
     assert restored.pop("action_bounds") == original.pop("action_bounds")
+    assert restored["progress"].pop("schedule") == original["progress"].pop("schedule")
     torch.testing.assert_close(restored, original, rtol=0, atol=0)
     assert (other.num_timesteps, other.num_updates) == (480, sac.num_updates)
     run(other, other_env, 99)
@@ -534,6 +535,7 @@ def test_two_runs_with_one_seed_are_the_same_to_the_bit(make_sac, algorithm: dic
         torch.use_deterministic_algorithms(False)
     assert left["num_updates"] > 100
     assert left.pop("action_bounds") == right.pop("action_bounds")
+    assert left["progress"].pop("schedule") == right["progress"].pop("schedule")
     torch.testing.assert_close(left, right, rtol=0, atol=0)
 
 

@@ -20,6 +20,7 @@ from isaaclab_offpolicy.algorithms.backends.cpu import Cpu
 from isaaclab_offpolicy.algorithms.backends.cpu.build import kernels, sgemm
 from isaaclab_offpolicy.algorithms.backends.cpu.mlp import MLP
 from isaaclab_offpolicy.algorithms.batch import ActorBatch, Batches, CriticBatch
+from isaaclab_offpolicy.benchmarks.learner import with_backend
 
 BATCH = 32
 
@@ -115,7 +116,7 @@ def test_backends_learn_the_same(make_sac, train_cfg, backend: str, model: dict,
 
 def test_the_same_learner_with_another_backend(make_sac, train_cfg) -> None:
     fast = learner(make_sac, train_cfg, "cpu")
-    plain = fast.updater.with_backend(Backend())
+    plain = with_backend(fast.updater, Backend())
     for critic_batch, actor_batch in batches(3):
         for step, batch in (("critic_step", critic_batch), ("actor_step", actor_batch)):
             left, right = (getattr(updater, step)(batch) for updater in (plain, fast.updater))

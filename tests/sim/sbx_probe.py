@@ -26,7 +26,7 @@ from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.benchmarks.sbx import measure_training
 from isaaclab_offpolicy.errors import TrainingError
-from isaaclab_offpolicy.runners.sbx.checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from isaaclab_offpolicy.runners.sbx.checkpoint import checkpoint_bytes, load_for_training, read_checkpoint
 from isaaclab_offpolicy.runners.sbx.collection import StepReplayBuffer, base_env
 from isaaclab_offpolicy.runners.sbx.environment import make_vec_env
 from isaaclab_offpolicy.runners.sbx.evaluation import evaluate_deterministic
@@ -80,6 +80,7 @@ def main() -> None:
         for agent in ("sbx_tqc", "sbx_ppo", "sb3_sac", "sb3_ppo"):
             train_briefly(agent, recorder, Path(sys.argv[1]) / agent)
         check_that_flaws_are_left_out(recorder, Path(sys.argv[1]))
+        check_that_a_training_goes_on(recorder, Path(sys.argv[1]) / "goes_on")
         check_that_a_signal_ends_a_training(recorder, Path(sys.argv[1]) / "interrupted")
         recorder.close()
     print("RESULT", sys.argv[1])
@@ -144,6 +145,46 @@ def check_that_flaws_are_left_out(env: gym.Env, folder: Path) -> None:
         raise AssertionError("it went on")
 
 
+def check_that_a_training_goes_on(env: gym.Env, folder: Path) -> None:
+    """With counters, random generators, time, last episodes and best return; the curriculum rests while it begins."""
+    cfg = load_cfg_from_registry(TASK, "sb3_ppo_cfg_entry_point")
+    cfg.net_arch, cfg.n_steps, cfg.batch_size, cfg.log_interval = [32, 32], 16, 32, 128
+    unwrapped: Any = env.unwrapped
+    first = train(cfg, env, folder / "first", max_iterations=8)
+    checkpoint = folder / "first" / f"model_{first.num_timesteps}.zip"
+    contents = read_checkpoint(cfg, checkpoint)
+    state = contents.training
+    assert state is not None and state["environment"]["counters"]["common_step_counter"] >= 8 * 16
+    assert len(state["episodes"]) >= 50 and state["best_return"] > -float("inf")
+    unwrapped.common_step_counter = unwrapped._sim_step_counter = 0
+    np.random.seed(0)
+    manager, calls = type(unwrapped.curriculum_manager), []
+    compute, step = manager.compute, unwrapped.step
+
+    def first_step(action: Any) -> Any:
+        calls.append(unwrapped.common_step_counter)
+        return step(action)
+
+    manager.compute = lambda self, env_ids=None: calls.append("curriculum") or compute(self, env_ids)
+    unwrapped.step = first_step
+    try:
+        second = train(cfg, env, folder / "second", str(checkpoint), max_iterations=1)
+    finally:
+        manager.compute = compute
+        del unwrapped.step
+    assert calls[0] == state["environment"]["counters"]["common_step_counter"]
+    assert second.num_timesteps == first.num_timesteps + 16 * NUM_ENVS
+    with (folder / "second" / "progress.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert float(row["wall_time_s"]) > state["wall_time_s"] and row["mean_return"] != ""
+    assert (folder / "second" / "best.zip").is_file()
+    # without it, as in a checkpoint of version 0.1, the rest goes on
+    (folder / "model_1.zip").write_bytes(checkpoint_bytes(second, cfg))
+    assert read_checkpoint(cfg, folder / "model_1.zip").training is None
+    third = train(cfg, env, folder / "third", str(folder / "model_1.zip"), max_iterations=1)
+    assert third.num_timesteps == second.num_timesteps + 16 * NUM_ENVS
+
+
 class Interrupted(gym.Wrapper):
     """Sends Ctrl+C to itself, where Python drops exceptions: in a callback from C."""
 
@@ -179,7 +220,7 @@ def check_that_a_signal_ends_a_training(env: gym.Env, folder: Path) -> None:
 
 def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> None:
     """What acts after a resume is what acted before it, down to the normaliser, and so is what learns."""
-    save_checkpoint(model, cfg, path)
+    path.write_bytes(checkpoint_bytes(model, cfg))
     contents = read_checkpoint(cfg, path)
     other = load_for_training(cfg, contents, make_vec_env(env, cfg, contents.bounds), "cpu")
     assert other.num_timesteps == model.num_timesteps and other._n_updates == model._n_updates

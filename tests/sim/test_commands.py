@@ -148,21 +148,17 @@ def test_a_killed_training_is_resumed_with_a_time_limit(tmp_path: Path) -> None:
     last = max(second.glob("model_*.pt"), key=iteration)
     with (second / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert iteration(last) == iteration(newest) + len(rows) - 1, "the count of iterations goes on"
-    assert (
-        float(rows[-1]["wall_time_s"])
-        >= 4.0
-        >= max(
-            [  # to a millisecond
-                float(row["wall_time_s"]) for row in rows[:-1]
-            ],
-            default=0.0,
-        )
-    )
+    assert iteration(last) == iteration(newest) + len(rows), "the count of iterations goes on"
+    assert int(rows[0]["iteration"]) == iteration(newest) + 1
+    # so does the time, but for the limit; both are rounded to a millisecond
+    times = [float(row["wall_time_s"]) - before["training"]["wall_time_s"] for row in rows]
+    assert times[-1] >= 4.0 - 0.002 and all(time <= 4.0 + 0.002 for time in times[:-1])
     # transitions and normaliser go on: every step's observations, and those of the one reset
     after = torch.load(last, weights_only=True)
     added = after["num_timesteps"] - before["num_timesteps"]
     assert added == 16 * 24 * len(rows)
+    counters = [saved["training"]["environment"]["counters"]["common_step_counter"] for saved in (before, after)]
+    assert counters[1] - counters[0] == 24 * len(rows)
     count, count_before = (int(saved["critic_obs_normalizer_state_dict"]["count"]) for saved in (after, before))
     assert count - count_before == added + 16
 

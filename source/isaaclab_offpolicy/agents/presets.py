@@ -80,8 +80,8 @@ def sac(spec: RobotSpec | None, rough: bool) -> SacRunnerCfg:
         spec: The robot; None is one of which nothing is known, whose actions are bounded by its joint limits.
         rough: Whether to make the published additions for rough terrain.
     """
+    from isaaclab_offpolicy import published
     from isaaclab_offpolicy.action_bounds import JOINT_LIMITS
-    from isaaclab_offpolicy.algorithms import published
     from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacRunnerCfg
 
     cfg = SacRunnerCfg()

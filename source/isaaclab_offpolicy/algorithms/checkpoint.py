@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map_only
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.training.finite import check_weights
+
+from .schedule import LearningRate
 
 if TYPE_CHECKING:
     from .sac import SAC
@@ -46,13 +49,25 @@ def save(sac: SAC) -> dict[str, Any]:
         "action_bounds": sac.bounds.to_dict(),
         "num_timesteps": sac.num_timesteps,
         "num_updates": sac.num_updates,
+        "progress": {
+            "env_steps": sac._env_steps,
+            "steps_owed": sac._steps_owed,
+            "uniform_until": sac.uniform_until,
+            "schedule": list(sac.rate),
+            "schedule_start": sac.schedule_start,
+            "noise": [sac.noise.hold, sac.noise.held, sac.noise.left],
+        },
     }
     # so that a machine without the device can read it; Isaac Lab's play does not say where to put the tensors
-    return _on_cpu(saved)
+    return tree_map_only(torch.Tensor, torch.Tensor.cpu, saved)
 
 
 def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, strict: bool) -> bool:
-    """Restore what :func:`save` gave. The bounds of the checkpoint replace those of the configuration.
+    """Restore what :func:`save` gave; ``sac.differences`` says what is another now.
+
+    The checkpoint's bounds and learned temperature replace those of the configuration; learning rates, weight decay
+    and a fixed temperature are the configuration's. A schedule of the learning rate goes on unless its options have
+    changed or the optimizers begin anew.
 
     Args:
         sac: The learner.
@@ -70,36 +85,43 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
     if "action_bounds" not in saved:
         raise ValueError("not a checkpoint of SAC: it holds no action bounds (was it trained with another agent?)")
     what = what or {"actor": True, "critic": True, "optimizer": True, "iteration": True}
+    progress: dict[str, Any] = saved.get("progress", {}) if what.get("iteration") else {}
+    differences: list[str | None] = []
     if what.get("actor"):
         bounds = ActionBounds.from_dict(saved["action_bounds"]).of_policy_for(sac.bounds)
         sac.actor.load_state_dict(saved["actor_state_dict"], strict=strict)
         sac.follow_actor()
         sac.bounds, sac.bounds_error = bounds, None
-        sac.uniform_until = 0
+        sac.uniform_until = progress.get("uniform_until", 0)
     if what.get("critic"):
-        for name in ("critic", "critic_target", "critic_obs_normalizer", "entropy_coef"):
+        for name in ("critic", "critic_target", "critic_obs_normalizer"):
             modules(sac)[name].load_state_dict(saved[f"{name}_state_dict"], strict=strict)
+        differences.append(sac.entropy_coef.restore(saved["entropy_coef_state_dict"]))
     if what.get("optimizer"):
-        for name in sac.updater.optimizers():
-            if f"{name}_optimizer_state_dict" in saved:
-                sac.updater.load_optimizer(name, saved[f"{name}_optimizer_state_dict"])
-        sac.learning_rate = float(sac.updater.critic_optimizer.param_groups[0]["lr"])
+        states = {name: saved.get(f"{name}_optimizer_state_dict") for name in sac.updater.optimizers()}
+        for name, state in states.items():
+            if state is not None:
+                sac.updater.load_optimizer(name, state)
+        if missing := [name for name, state in states.items() if state is None]:
+            differences.append(f"it has no optimizer state of {', '.join(missing)}: these begin anew")
         sac.updater.compile()
     if what.get("iteration"):
         sac.num_timesteps, sac.num_updates = saved["num_timesteps"], saved["num_updates"]
     sac.schedule_start = sac.num_timesteps
+    if progress:
+        sac._env_steps, sac._steps_owed = progress["env_steps"], progress["steps_owed"]
+        hold, held, left = progress["noise"]
+        if hold == sac.noise.hold and held.shape == sac.noise.held.shape:
+            sac.noise.held.copy_(held)
+            sac.noise.left.copy_(left)
+        before = LearningRate(*progress["schedule"])
+        if before != sac.rate:
+            differences.append(f"learning rate: {sac.rate} from here on; it was {before}")
+        elif what.get("optimizer"):
+            sac.schedule_start = progress["schedule_start"]
+    sac.learning_rate = sac.rate.at(sac.num_timesteps - sac.schedule_start)
+    sac.differences = [line for line in differences if line is not None]
     # an empty replay buffer is filled with the policy before anything is learned from it
     refill = max(sac.cfg.learning_starts, RESUME_ENV_STEPS * sac.storage.num_envs)
     sac.learn_from = sac.num_timesteps + refill
     return bool(what.get("iteration", False))
-
-
-def _on_cpu(value: Any) -> Any:
-    """The same data with its tensors on the CPU."""
-    if isinstance(value, torch.Tensor):
-        return value.cpu()
-    if isinstance(value, Mapping):
-        return {key: _on_cpu(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_on_cpu(item) for item in value]
-    return value

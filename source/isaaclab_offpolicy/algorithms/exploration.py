@@ -38,21 +38,22 @@ class HeldNoise:
         if len(scale) != 2 or min(scale) < 0.0:
             raise ValueError(f"noise_scale is a pair of numbers from 0 on, not {scale}")
         self.hold = hold
-        self._noise = torch.randn(num_envs, action_dim, device=device)
+        self.held = torch.randn(num_envs, action_dim, device=device)
+        """The noise that is held, shape [N, A]."""
         self.scale = torch.linspace(scale[0], scale[1], num_envs, device=device).unsqueeze(-1)
         """Standard deviation of each environment, shape [N, 1]."""
-        # steps until the next draw, staggered
-        self._left = torch.arange(num_envs, device=device) % hold
+        self.left = torch.arange(num_envs, device=device) % hold
+        """Steps until the next draw, at first staggered, shape [N]."""
 
     def sample(self) -> torch.Tensor:
         """Noise for the next step, shape [N, A]."""
         if self.hold == 1:
-            return self.scale * torch.randn_like(self._noise)
-        renew = self._left <= 0
-        self._noise.copy_(torch.where(renew.unsqueeze(-1), torch.randn_like(self._noise), self._noise))
-        self._left.copy_(torch.where(renew, self.hold, self._left) - 1)
-        return self.scale * self._noise
+            return self.scale * torch.randn_like(self.held)
+        renew = self.left <= 0
+        self.held.copy_(torch.where(renew.unsqueeze(-1), torch.randn_like(self.held), self.held))
+        self.left.copy_(torch.where(renew, self.hold, self.left) - 1)
+        return self.scale * self.held
 
     def reset(self, dones: torch.Tensor) -> None:
         """Draw anew at the next step where an episode ended; ``dones`` has shape [N]."""
-        self._left.masked_fill_(dones.bool(), 0)
+        self.left.masked_fill_(dones.bool(), 0)

@@ -10,11 +10,11 @@ from typing import Literal
 from isaaclab.utils import configclass
 from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg
 
+from isaaclab_offpolicy import published
 from isaaclab_offpolicy.engine import default_device
 from isaaclab_offpolicy.options import check_config
 from isaaclab_offpolicy.training.watchdog import STEP_LIMIT
 
-from . import published
 from .temperature import entropy_coef
 
 
@@ -68,7 +68,7 @@ class SacCriticCfg(RslRlMLPModelCfg):
 
 @configclass
 class SacAlgorithmCfg:
-    """Configuration of SAC. The defaults are the published hyperparameters (:mod:`.published`)."""
+    """Configuration of SAC. The defaults are the published hyperparameters (:mod:`isaaclab_offpolicy.published`)."""
 
     class_name: str = "isaaclab_offpolicy.algorithms:SAC"
 

@@ -98,6 +98,8 @@ class SAC:
         self._reset_terminated = reset_terminated
         self.guard = guard or FiniteGuard(storage.num_envs, cfg.max_nonfinite)
         self.bounds = bounds
+        self.differences: list[str] = []
+        """What is another than in the checkpoint that was restored, a line each."""
         self.bounds_error: BoundsError | None = None
         """Why the configuration's bounds cannot be used, as long as no checkpoint's have replaced them."""
         self.noise = HeldNoise(storage.num_envs, num_actions, cfg.noise_hold, cfg.noise_scale, device)
@@ -265,10 +267,15 @@ class SAC:
         self.storage.drop_prefetched()
         return checkpoint.load(self, loaded_dict, load_cfg, strict)
 
-    def go_on_with_replay(self) -> None:
-        """Go on with the transitions that were loaded into the replay buffer; comes after :meth:`load`."""
-        self.storage.cut()  # the environments begin anew
-        self._has_obs = False
+    def go_on_with_replay(self, episodes_go_on: bool = False) -> None:
+        """Go on with the transitions that were loaded into the replay buffer; comes after :meth:`load`.
+
+        Args:
+            episodes_go_on: Whether the next step follows from its newest observation, and no environment begins anew.
+        """
+        if not episodes_go_on:
+            self.storage.cut()
+        self._has_obs = episodes_go_on
         self.learn_from = self.num_timesteps + max(0, self.cfg.learning_starts - len(self.storage))
 
     # -- learning

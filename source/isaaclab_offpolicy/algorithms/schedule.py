@@ -23,6 +23,11 @@ class LearningRate(NamedTuple):
     steps: int = 0
     """Transitions over which a linear schedule falls."""
 
+    def __str__(self) -> str:
+        if self.kind == "constant":
+            return f"{self.start:g}"
+        return f"{self.kind} from {self.start:g} to {self.end:g} over {self.steps} transitions"
+
     def at(self, step: int) -> float:
         """The learning rate after so many transitions."""
         if self.kind == "constant":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -49,6 +50,18 @@ class EntropyCoef(nn.Module):
         else:
             self.value: torch.Tensor
             self.register_buffer("value", torch.tensor(value))
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> str | None:
+        """Go on from the α of a ``state_dict`` where it is learned; a fixed one stays. Gives what is another then."""
+        was_learned = "log_value" in state
+        before = float(state["log_value"].exp() if was_learned else state["value"])
+        if self.learned and before > 0.0:
+            self.log_value.data.fill_(state["log_value"] if was_learned else math.log(before))
+        then, now = (
+            f"learned, {value:.4g}" if learned else f"fixed at {value:.4g}"
+            for learned, value in ((was_learned, before), (self.learned, self().item()))
+        )
+        return None if then == now else f"temperature: {now} from here on; it was {then}"
 
     def forward(self) -> torch.Tensor:
         """α, a scalar without gradient."""

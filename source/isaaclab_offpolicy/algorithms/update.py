@@ -78,17 +78,6 @@ class Update:
         self._actor_descent = backend.descent(self.actor_optimizer)
         self.compile()
 
-    def with_backend(self, backend: Backend) -> Update:
-        """The same gradient steps on copies of the networks, with new optimizers, computed by another backend."""
-        actor, distribution, critic, entropy_coef = copy.deepcopy(
-            (self.actor, self.distribution, self.critic, self.entropy_coef)
-        )
-        result = Update(
-            actor, distribution, critic, entropy_coef, self.target_entropy, self.cfg, backend, self.world_size
-        )
-        result.critic_target.load_state_dict(self.critic_target.state_dict())
-        return result
-
     def compile(self) -> None:
         """Have the backend compile the losses and capture the gradient steps, anew after optimizers were restored."""
         self._critic_loss = self.backend.compile(self.critic_loss)
@@ -210,14 +199,11 @@ class Update:
         return {name: optimizer for name, optimizer in named.items() if optimizer is not None}
 
     def load_optimizer(self, name: str, state: dict[str, Any]) -> None:
-        """Restore an optimizer's state; its learning rate follows the configuration again at the next update phase."""
+        """Restore an optimizer's moments; its learning rate and other options are those of the configuration."""
         optimizer = self.optimizers()[name]
-        (own,) = optimizer.param_groups
-        (saved,) = state["param_groups"]
-        how = {key: own[key] for key in ("capturable", "foreach", "fused", "differentiable") if key in own}
-        rate = self.backend.rate(float(saved["lr"]), self.device)
-        optimizer.load_state_dict({**state, "param_groups": [{**saved, **how, "lr": rate}]})
-        optimizer.param_groups[0]["lr"] = rate
+        (own,), (saved,) = optimizer.param_groups, state["param_groups"]
+        optimizer.load_state_dict({**state, "param_groups": [{**own, "params": saved["params"]}]})
+        optimizer.param_groups[0]["lr"] = own["lr"]
 
     def _gradients(self, loss: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor]:
         """Gradients of a loss, averaged over all processes and clipped."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from isaaclab_offpolicy.algorithms import SAC
 from isaaclab_offpolicy.algorithms.backends import Backend
 from isaaclab_offpolicy.algorithms.batch import ActorBatch, CriticBatch
+from isaaclab_offpolicy.algorithms.update import Update
 
 from .timing import interleaved_times, memory_in_use
 
@@ -99,10 +101,18 @@ def make_learner(cfg: dict[str, Any], num_envs: int, obs_dim: int, num_actions: 
     return sac
 
 
+def with_backend(update: Update, backend: Backend) -> Update:
+    """The same gradient steps on copies of the networks, with new optimizers, computed by another backend."""
+    parts = copy.deepcopy((update.actor, update.distribution, update.critic, update.entropy_coef))
+    result = Update(*parts, update.target_entropy, update.cfg, backend, update.world_size)
+    result.critic_target.load_state_dict(update.critic_target.state_dict())
+    return result
+
+
 def products_of(sac: SAC) -> tuple[list[Product], list[Product]]:
     """Matrix products of one gradient step of the critics, and of one of the actor, as plain autograd runs them."""
     critic_batch, actor_batch = _batches(sac)
-    plain = sac.updater.with_backend(Backend())
+    plain = with_backend(sac.updater, Backend())
     with RecordProducts() as of_critic:
         plain.critic_step(critic_batch)
     with RecordProducts() as of_actor:

@@ -66,6 +66,7 @@ class ProgressLogger(Logger):
         self.warn: Callable[[int, float | None], str | None] | None = None
         """Given transitions and mean episode length [steps]: a warning, if there is one to give."""
         self._table: ProgressTable | None = None
+        self._goes_on = False
         self._ended: list[torch.Tensor] = []
 
     def init_logging_writer(self) -> None:
@@ -115,6 +116,24 @@ class ProgressLogger(Logger):
             self.lenbuffer.extend(lengths[ended > 0].tolist())
             self._ended.clear()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Time so far [s], returns and lengths [steps] of the last episodes, and of those under way, shape [N]."""
+        this: Any = self
+        return {
+            "time_s": float(self.tot_time), "returns": list(self.rewbuffer), "lengths": list(self.lenbuffer),
+            "return_so_far": this.cur_reward_sum.cpu(), "length_so_far": this.cur_episode_length.cpu(),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: Mapping[str, Any], episodes_go_on: bool) -> None:
+        """Go on with what :meth:`state_dict` gave; with the episodes under way only if the environment does."""
+        self.tot_time, self._goes_on = state["time_s"], True
+        self.rewbuffer.extend(state["returns"])
+        self.lenbuffer.extend(state["lengths"])
+        if episodes_go_on:
+            this: Any = self
+            this.cur_reward_sum.copy_(state["return_so_far"])
+            this.cur_episode_length.copy_(state["length_so_far"])
+
     def log(
         self,
         it: int,
@@ -134,6 +153,8 @@ class ProgressLogger(Logger):
         self.read_episodes()
         named = {"terrain": self._mean_of("terrain_levels"), "velocity error": self._mean_of("error_vel_xy")}
         with nullcontext() if self.verbose else redirect_stdout(StringIO()):
+            # rsl_rl's estimate of the time left divides the whole time by the iterations since the start
+            start_it = 0 if self._goes_on else start_it
             super().log(it, start_it, total_it, collect_time, learn_time, loss_dict, **kwargs)
         now = time.perf_counter()
         if self.writer is not None:

@@ -32,6 +32,9 @@ from isaaclab_offpolicy.training.safe_load import checkpoint_bytes, read_checkpo
 from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT, check_limit
 
 from .logger import ProgressLogger, TimeLimitReached
+from .training_state import TrainingState
+
+BEST = CHECKPOINTS_OF["rsl_rl"].best
 
 COUNTERS = ("env_steps", "num_timesteps", "num_updates")
 """Counters of a checkpoint beside rsl_rl's own, ``iter``."""
@@ -73,7 +76,6 @@ class Runner(OnPolicyRunner):
         self.step_limit = check_limit(self.cfg.get("step_limit", STEP_LIMIT) if step_limit is None else step_limit)
         self._last_iteration = 0
         self.last_checkpoint: str | None = None
-        self._best_return = -float("inf")
         self._retention = Retention(self.cfg.get("keep_checkpoints"))
         self._replay: ReplayFiles | None = None
         if log_dir is not None and isinstance(self.alg, SAC) and self.alg.cfg.save_replay_buffer:
@@ -83,6 +85,7 @@ class Runner(OnPolicyRunner):
             else:
                 limit = self.alg.cfg.max_replay_file_gb
                 self._replay = ReplayFiles(Path(log_dir), limit, "agent.algorithm.max_replay_file_gb")
+        self.training = TrainingState(env, not self.is_distributed)
         self.logger = ProgressLogger(
             log_dir=log_dir,
             cfg=self.cfg,
@@ -109,8 +112,9 @@ class Runner(OnPolicyRunner):
         if self.logger.log_dir is not None:
             # not before: a checkpoint that is resumed from brings its own bounds
             write_provenance(Path(self.logger.log_dir), getattr(self.alg, "bounds", None))
-        self.logger.start = time.perf_counter()
-        self.logger.deadline = None if self.max_time is None else self.logger.start + self.max_time
+        now = time.perf_counter()
+        self.logger.start = now - self.training.wall_time_before
+        self.logger.deadline = None if self.max_time is None else now + self.max_time
         self._last_iteration = self.current_learning_iteration + num_learning_iterations - 1
         self.logger.interruption.listen()
         PULSE.watch(self.step_limit, self.logger.deadline, **reproduction(self.env, self.cfg.get("seed")))
@@ -119,7 +123,7 @@ class Runner(OnPolicyRunner):
 
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
         try:
-            super().learn(num_learning_iterations, init_at_random_ep_len)
+            super().learn(num_learning_iterations, init_at_random_ep_len and not self.training.episodes_go_on)
             self._check_last()
         except TimeLimitReached:
             end_line()
@@ -152,17 +156,19 @@ class Runner(OnPolicyRunner):
     def load(
         self, path: str, load_cfg: dict | None = None, strict: bool = True, map_location: str | None = None
     ) -> dict:
-        """Load a checkpoint; a training that keeps its replay buffer goes on with the one that lies beside it.
+        """Load a checkpoint; a training goes on with the state that it had, and with its replay buffer if it keeps one.
 
         Raises:
             ConfigError: If the file is not a checkpoint of this agent and task, or the replay buffer does not fit.
         """
-        infos = load_checkpoint(self._load, path, load_cfg, strict, map_location or self.device)
-        alg: Any = self.alg
-        if self.logger.log_dir is not None and (load_cfg or {"critic": True}).get("critic") and isinstance(alg, SAC):
-            self._load_replay(alg, path)
+        saved = load_checkpoint(self._load, path, load_cfg, strict, map_location or self.device)
+        if self.logger.log_dir is not None:
+            self._go_on(saved, path)
+            alg: Any = self.alg
+            if (load_cfg or {"critic": True}).get("critic") and isinstance(alg, SAC) and self.training.same_task:
+                self._load_replay(alg, path)
         PULSE.tell(checkpoint=path, transitions=self.logger.tot_timesteps)
-        return infos
+        return saved.get("infos")  # type: ignore[return-value]
 
     def _load(self, path: str, load_cfg: dict | None, strict: bool, map_location: str) -> dict:
         """As rsl_rl's, which would run what a file says: here a checkpoint is tensors and plain values."""
@@ -171,9 +177,24 @@ class Runner(OnPolicyRunner):
         if not all(type(counter) is int and counter >= 0 for counter in counters):
             raise ConfigError(f"{path} is not a checkpoint: it does not say how far it came")
         if self.alg.load(saved, load_cfg, strict):
-            self.current_learning_iteration = saved["iter"]
+            # a training goes on with the next one
+            self.current_learning_iteration = saved["iter"] + (self.logger.log_dir is not None)
             self.logger.tot_timesteps = saved.get("env_steps", 0) or getattr(self.alg, "num_timesteps", 0)
-        return saved.get("infos")  # type: ignore[return-value]
+        return saved
+
+    def _go_on(self, saved: dict, path: str) -> None:
+        """Go on with what the training had beside its agent, and say what is another now."""
+        env: Any = self.env
+        lines = self.training.restore(saved.get("training"), lambda: env.reset())
+        if self.training.same_task and "episodes" in saved:
+            self.logger.load_state_dict(saved["episodes"], self.training.episodes_go_on)
+        for line in [*getattr(self.alg, "differences", ()), *lines]:
+            print(f"[INFO] {path}: {line}")
+        self.training.keep_best(
+            Path(path).with_name(BEST),
+            Path(str(self.logger.log_dir), BEST),
+            lambda best: read_checkpoint_tensors(str(best)).get("training", {}).get("best_return"),
+        )
 
     def _load_replay(self, sac: SAC, checkpoint: str) -> None:
         """Go on with the replay buffer of a checkpoint, or of the last one before it that has one."""
@@ -190,7 +211,7 @@ class Runner(OnPolicyRunner):
         except ValueError as error:
             raise ConfigError(f"{replay}: {error}; move it away to go on without it") from None
         self._replay.forget()
-        sac.go_on_with_replay()
+        sac.go_on_with_replay(self.training.episodes_go_on)
         print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
 
     def save(self, path: str, infos: dict | None = None) -> None:
@@ -201,7 +222,15 @@ class Runner(OnPolicyRunner):
         """
         PULSE.slow()
         saved = {**self.alg.save(), "iter": self.current_learning_iteration, "infos": infos}
-        saved["env_steps"] = self.logger.tot_timesteps
+        self.logger.read_episodes()
+        returns, before = self.logger.rewbuffer, self.training.best_return
+        is_best = len(returns) >= MIN_EPISODES and statistics.mean(returns) > before
+        if is_best:
+            self.training.best_return = statistics.mean(returns)
+        # what was seen, also since the last row of the log
+        saved["env_steps"] = getattr(self.alg, "num_timesteps", 0) * self.gpu_world_size or self.logger.tot_timesteps
+        saved["training"] = self.training.state(time.perf_counter() - self.logger.start)
+        saved["episodes"] = self.logger.state_dict()
         try:
             data = checkpoint_bytes(saved)
         except ValueError as error:
@@ -212,12 +241,8 @@ class Runner(OnPolicyRunner):
             PULSE.tell(checkpoint=path, transitions=self.logger.tot_timesteps, left=left)
             self._retention.wrote(Path(path))
             self.logger.save_model(path, self.current_learning_iteration)
-        self.logger.read_episodes()
-        returns = self.logger.rewbuffer
-        if len(returns) >= MIN_EPISODES and statistics.mean(returns) > self._best_return:
-            best = os.path.join(os.path.dirname(path), CHECKPOINTS_OF["rsl_rl"].best)
-            if write_atomically(data, best, self.last_checkpoint):
-                self._best_return = statistics.mean(returns)
+        if is_best and not write_atomically(data, os.path.join(os.path.dirname(path), BEST), self.last_checkpoint):
+            self.training.best_return = before
         # after what is small and matters most; without it, the one of an earlier checkpoint stays
         if self._replay is not None and self.last_checkpoint == path:
             alg: Any = self.alg

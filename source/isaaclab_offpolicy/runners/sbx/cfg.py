@@ -10,7 +10,7 @@ from typing import Literal
 
 from isaaclab.utils import configclass
 
-from isaaclab_offpolicy.algorithms import published
+from isaaclab_offpolicy import published
 from isaaclab_offpolicy.training.watchdog import STEP_LIMIT
 
 
@@ -91,7 +91,7 @@ class Sb3AgentCfg:
 
 @configclass
 class Sb3OffPolicyCfg(Sb3AgentCfg):
-    """SAC and TQC. The defaults are the published hyperparameters (:mod:`isaaclab_offpolicy.algorithms.published`)."""
+    """SAC and TQC. The defaults are the published hyperparameters (:mod:`isaaclab_offpolicy.published`)."""
 
     algorithm: Literal["SAC", "TQC", "PPO"] = "SAC"
 

@@ -37,7 +37,9 @@ from .legacy import read_legacy
 from .models import build
 from .vec_env import AffineNormalizer, NormalizedVecEnv
 
-AGENT, BOUNDS, NORMALIZER, STATES = "agent.json", "bounds.yaml", "normalizer.npz", "states.msgpack"
+AGENT, BOUNDS, NORMALIZER, TRAINING, STATES = (
+    "agent.json", "bounds.yaml", "normalizer.npz", "training.pt", "states.msgpack",
+)  # fmt: skip
 """Members of a checkpoint; those of Stable-Baselines3's agents are ``*.pth`` in place of the last one."""
 
 FORMAT = 3
@@ -76,17 +78,26 @@ class Checkpoint(NamedTuple):
     counters: dict[str, int]
     """Stable-Baselines3's counters."""
 
+    training: dict[str, Any] | None
+    """What the training had beside its agent, as of :meth:`.TrainingState.state`; None in those of version 0.1."""
+
     states: Any
     """Of SBX nested dictionaries of arrays by the name of a train state, of Stable-Baselines3 state dictionaries."""
 
 
-def checkpoint_bytes(model: BaseAlgorithm, cfg: Sb3AgentCfg) -> memoryview:
-    """An agent's checkpoint, as the contents of a file."""
+def checkpoint_bytes(model: BaseAlgorithm, cfg: Sb3AgentCfg, training: dict[str, Any] | None = None) -> memoryview:
+    """An agent's checkpoint, as the contents of a file.
+
+    Args:
+        model: The agent.
+        cfg: Its configuration.
+        training: What the training has beside its agent.
+    """
     env, buffer = model.get_env(), io.BytesIO()
     assert env is not None
     normalizer = env.state() if isinstance(env, NormalizedVecEnv) else None
     with zipfile.ZipFile(buffer, "w") as archive:
-        write_checkpoint(archive, model, cfg, base_env(env).bounds, normalizer)
+        write_checkpoint(archive, model, cfg, base_env(env).bounds, normalizer, training)
     return buffer.getbuffer()
 
 
@@ -96,6 +107,7 @@ def write_checkpoint(
     cfg: Sb3AgentCfg,
     bounds: ActionBounds,
     normalizer: dict[str, np.ndarray] | None,
+    training: dict[str, Any] | None = None,
 ) -> None:
     """Write the members of a checkpoint.
 
@@ -105,6 +117,7 @@ def write_checkpoint(
         cfg: Its configuration.
         bounds: Bounds of the policy.
         normalizer: Statistics of the observations, as of :meth:`NormalizedVecEnv.state`.
+        training: What the training has beside its agent.
     """
     options = {name: getattr(cfg, name) for name in NETWORK_OPTIONS if hasattr(cfg, name)}
     # a training that goes on has the one that it began with, whatever the configuration says
@@ -122,6 +135,10 @@ def write_checkpoint(
         buffer = io.BytesIO()
         np.savez(buffer, **normalizer)  # type: ignore[arg-type]
         members[NORMALIZER] = buffer.getvalue()
+    if training is not None:
+        buffer = io.BytesIO()
+        torch.save(training, buffer)
+        members[TRAINING] = buffer.getvalue()
     if cfg.library == "sbx":
         from flax import serialization
 
@@ -168,6 +185,12 @@ def read_checkpoint(cfg: Sb3AgentCfg, path: str | Path) -> Checkpoint:
         raise ValueError(f"not a checkpoint of SBX or Stable-Baselines3: {reason}") from None
 
 
+def read_best_return(path: Path) -> float:
+    """Mean return of the best checkpoint, as it says itself."""
+    with zipfile.ZipFile(path) as archive:
+        return load_tensors(io.BytesIO(_member(archive, TRAINING)))["best_return"]
+
+
 def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
     check_archive(archive)
     names, sbx = archive.namelist(), cfg.library == "sbx"
@@ -212,7 +235,8 @@ def _read(cfg: Sb3AgentCfg, archive: zipfile.ZipFile) -> Checkpoint:
         members = {name: _member(archive, name) for name in names if name != AGENT}
         if digest != _digest(agent, members):
             raise ValueError("its checksum is not that of its contents: it was changed or damaged")
-    return Checkpoint(bounds, normalizer, options, counters, states)
+    training = load_tensors(io.BytesIO(_member(archive, TRAINING))) if TRAINING in names else None
+    return Checkpoint(bounds, normalizer, options, counters, training, states)
 
 
 def _tensors(value: Any, seen: dict[int, Any]) -> Any:
@@ -410,7 +434,10 @@ def load_for_training(
         assert normalizer is not None
         env.load_state(normalizer)
     if "ent_coef" in checkpoint.options:
-        cfg = replace(cfg, ent_coef=checkpoint.options["ent_coef"])
+        began = checkpoint.options["ent_coef"]
+        if began != getattr(cfg, "ent_coef", began):
+            print(f"[INFO] ent_coef stays {began}, with which the training began, and not {cfg.ent_coef}")  # type: ignore[attr-defined]
+        cfg = replace(cfg, ent_coef=began)
     model = build(cfg, env, device, tensorboard_log)
     restore(model, checkpoint)
     return model

@@ -6,35 +6,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from isaaclab_offpolicy.runners.environment_state import frozen_curriculum
 from isaaclab_offpolicy.training.watchdog import PULSE
 
 from .collection import StepReplayBuffer, base_env
 from .vec_env import NormalizedVecEnv
-
-
-@contextmanager
-def resting_curriculum(env: Any) -> Iterator[None]:
-    """Keep Isaac Lab's curriculum as it is while episodes are reset.
-
-    Args:
-        env: Isaac Lab's environment, unwrapped.
-    """
-    manager = getattr(env, "curriculum_manager", None)
-    if manager is None:
-        yield
-        return
-    manager.compute = lambda env_ids=None: None
-    try:
-        yield
-    finally:
-        del manager.compute  # the class's own
 
 
 def evaluate_deterministic(
@@ -42,7 +24,7 @@ def evaluate_deterministic(
 ) -> float | None:
     """Mean return of deterministic actions in the training's own environments, whose episodes begin anew after it.
 
-    On rough terrain the curriculum rests meanwhile: the resets would move every robot to an easier level.
+    On rough terrain the curriculum is frozen meanwhile: the resets would move every robot to an easier level.
 
     Args:
         model: The agent.
@@ -56,8 +38,7 @@ def evaluate_deterministic(
         normalizer.training = False
     done = np.zeros(env.num_envs, dtype=np.int64)
     returns: list[float] = []
-    this: Any = model
-    with resting_curriculum(base_env(env).unwrapped):
+    with frozen_curriculum(base_env(env).unwrapped):
         obs: Any = env.reset()
         while (done < rounds).any() and not stop():
             actions, _ = model.predict(obs, deterministic=True)
@@ -67,9 +48,16 @@ def evaluate_deterministic(
             done += dones
         if normalizer is not None:
             normalizer.training = True
-        this._last_obs = env.reset()
-    this._last_original_obs = this._last_obs if normalizer is None else normalizer.get_original_obs()
-    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+        begin_episodes(model)
     if isinstance(getattr(model, "replay_buffer", None), StepReplayBuffer):
-        this.replay_buffer.cut()
+        cast(Any, model).replay_buffer.cut()
     return statistics.mean(returns) if (done >= rounds).all() else None
+
+
+def begin_episodes(model: BaseAlgorithm) -> None:
+    """Reset all environments, as Stable-Baselines3 does when a training begins."""
+    this: Any = model
+    env: Any = model.get_env()
+    this._last_obs = env.reset()
+    this._last_original_obs = env.get_original_obs() if isinstance(env, NormalizedVecEnv) else this._last_obs
+    this._last_episode_starts = np.ones(env.num_envs, dtype=bool)

@@ -9,7 +9,8 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,7 @@ from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.algorithms.checkpoint import RESUME_ENV_STEPS
 from isaaclab_offpolicy.errors import ConfigError, TrainingError
+from isaaclab_offpolicy.runners.training_state import TrainingState
 from isaaclab_offpolicy.training.atomic import succeeds, write_atomically
 from isaaclab_offpolicy.training.finite import FiniteGuard, NonFiniteError, expire_episodes
 from isaaclab_offpolicy.training.progress import ProgressTable, unfailing_output
@@ -36,10 +38,10 @@ from isaaclab_offpolicy.training.watchdog import PULSE, check_limit
 
 from ..preconditions import check_configs
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg
-from .checkpoint import checkpoint_bytes, load_for_training, read_checkpoint
+from .checkpoint import checkpoint_bytes, load_for_training, read_best_return, read_checkpoint
 from .collection import StepReplayBuffer, base_env
 from .environment import make_vec_env
-from .evaluation import evaluate_deterministic
+from .evaluation import begin_episodes, evaluate_deterministic
 from .models import build, constructor_options
 
 COMPILED_AFTER = 3
@@ -59,6 +61,7 @@ class TrainingCallback(BaseCallback):
         cfg: The agent's configuration.
         run_dir: The run's folder.
         max_time: Wall-clock limit [s].
+        training: What the training has beside its agent.
         step_limit: Time that an env step may take [s], in place of the configuration's.
         round_size: Transitions of a round of collection and learning, where their number was given.
     """
@@ -68,14 +71,15 @@ class TrainingCallback(BaseCallback):
         cfg: Sb3AgentCfg,
         run_dir: Path,
         max_time: float | None,
+        training: TrainingState,
         step_limit: float | None = None,
         round_size: int | None = None,
     ) -> None:
         super().__init__()
-        self.cfg, self.run_dir, self.max_time, self.round_size = cfg, run_dir, max_time, round_size
+        self.cfg, self.run_dir, self.max_time = cfg, run_dir, max_time
+        self.training, self.round_size = training, round_size
         self.step_limit = check_limit(cfg.step_limit if step_limit is None else step_limit)
         self.last_checkpoint: Path | None = None
-        self._best = -float("inf")
         self._table = ProgressTable(run_dir / "progress.csv")
         self._interruption = Interruption()
         self._retention = Retention(cfg.keep_checkpoints)
@@ -87,7 +91,8 @@ class TrainingCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         now, steps = time.perf_counter(), self.num_timesteps
-        self._start = self._last_time = now
+        self._start, self._last_time = now - self.training.wall_time_before, now
+        self._deadline = float("inf") if self.max_time is None else now + self.max_time
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
         self._interruption.listen()
         deadline = None if self.max_time is None else self._start + self.max_time
@@ -100,9 +105,7 @@ class TrainingCallback(BaseCallback):
         return max(0, -(-(self.model._total_timesteps - self.num_timesteps) // self.round_size))
 
     def _is_over(self) -> bool:
-        return self._interruption.requested or (
-            self.max_time is not None and time.perf_counter() - self._start >= self.max_time
-        )
+        return self._interruption.requested or time.perf_counter() >= self._deadline
 
     def _on_step(self) -> bool:
         PULSE.beat()
@@ -114,7 +117,7 @@ class TrainingCallback(BaseCallback):
                 f" checkpoint from before it: {self.last_checkpoint or 'none yet'}"
             )
         self._count_saturated()
-        over = self.max_time is not None and now - self._start >= self.max_time
+        over = now >= self._deadline
         if over or self._interruption.requested or steps - self._last_log >= self.cfg.log_interval:
             self._log(steps, now)
             self._last_log = steps
@@ -179,12 +182,19 @@ class TrainingCallback(BaseCallback):
             self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
 
     def _keep_if_best(self, value: float, where: str) -> None:
-        if value > self._best and self._write(self.run_dir / CHECKPOINTS_OF["sbx"].best):
-            self._best = value
+        before = self.training.best_return
+        if value <= before:
+            return
+        self.training.best_return = value
+        if not self._write(self.run_dir / CHECKPOINTS_OF["sbx"].best):
+            self.training.best_return = before
+        else:
             print(f"[INFO] best so far, in {where}: {value:.2f} after {self.num_timesteps} transitions")
 
     def _write(self, path: Path) -> bool:
-        return write_atomically(checkpoint_bytes(self.model, self.cfg), path, self.last_checkpoint)
+        state = self.training.state(time.perf_counter() - self._start)
+        state["episodes"] = list(self.model.ep_info_buffer or [])
+        return write_atomically(checkpoint_bytes(self.model, self.cfg, state), path, self.last_checkpoint)
 
     def _log(self, steps: int, now: float) -> None:
         episodes = self.model.ep_info_buffer or []
@@ -217,6 +227,29 @@ class TrainingCallback(BaseCallback):
         succeeds(lambda: self.logger.dump(step=steps), TENSORBOARD)
         print("  ".join(f"{key} {value}" for key, value in row.items() if "/" not in key), flush=True)
         self._table.append(row)
+
+
+def go_on(
+    model: BaseAlgorithm, training: TrainingState, state: Mapping[str, Any] | None, path: Path, own: Path
+) -> None:
+    """Go on with what a training had beside its agent, and say what is another now.
+
+    Args:
+        model: The agent.
+        training: The state of this training.
+        state: That of the checkpoint, if it has one.
+        path: The checkpoint.
+        own: The folder of this run.
+    """
+    for line in training.restore(state, lambda: begin_episodes(model)):
+        print(f"[INFO] {path}: {line}")
+    if state is None or not training.same_task:
+        return
+    this: Any = model
+    this.ep_info_buffer = deque(state["episodes"], maxlen=this._stats_window_size)
+    this.ep_success_buffer = deque(maxlen=this._stats_window_size)
+    best = CHECKPOINTS_OF["sbx"].best
+    training.keep_best(path.with_name(best), own / best, read_best_return)
 
 
 def run(command: Sequence[str], max_time: float | None = None, step_limit: float | None = None) -> None:
@@ -311,15 +344,16 @@ def train(
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    device = str(env.unwrapped.device)
+    device, training = str(env.unwrapped.device), TrainingState(env)
     off_policy = cfg if isinstance(cfg, Sb3OffPolicyCfg) else None
     try:
         if checkpoint:
             contents = read_checkpoint(cfg, checkpoint)
             vec_env = make_vec_env(env, cfg, contents.bounds)
             model = load_for_training(cfg, contents, vec_env, device, str(run_dir))
+            go_on(model, training, contents.training, Path(checkpoint), run_dir)
             if off_policy is not None:
-                restore_replay(model, off_policy, Path(checkpoint))
+                restore_replay(model, off_policy, Path(checkpoint), training.same_task)
             PULSE.tell(checkpoint=checkpoint, transitions=model.num_timesteps)
         else:
             vec_env = make_vec_env(env, cfg)
@@ -341,7 +375,7 @@ def train(
             f"{checkpoint} has {model.num_timesteps} transitions already; agent.total_timesteps={cfg.total_timesteps}"
         )
     write_provenance(run_dir, base.bounds)
-    callback, begins = TrainingCallback(cfg, run_dir, max_time, step_limit, round_size), checkpoint is None
+    callback, begins = TrainingCallback(cfg, run_dir, max_time, training, step_limit, round_size), checkpoint is None
     if not succeeds(
         lambda: model.set_logger(configure_logger(model.verbose, str(run_dir), cfg.algorithm, begins)), TENSORBOARD
     ):
@@ -373,13 +407,14 @@ def train(
     return model
 
 
-def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
+def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path, same_task: bool = True) -> None:
     """Go on with the replay buffer of a checkpoint, or fill a new one before learning.
 
     Raises:
         ValueError: If there is one on disk, and it cannot be used.
     """
-    path, num_envs = find_replay(checkpoint) if cfg.save_replay_buffer else None, model.get_env().num_envs
+    path = find_replay(checkpoint) if cfg.save_replay_buffer and same_task else None
+    num_envs = model.get_env().num_envs
     # the policy acts from the first step on
     model.learning_starts = 0
     if path is None:
@@ -387,7 +422,8 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path) -> None:
         model.resume_learning_at = model.num_timesteps + refill
         if any(checkpoint.parent.glob("replay_*.pkl")):
             print("[INFO] replay_*.pkl are pickles, as version 0.1 wrote them; they are not read")
-        print(f"[INFO] no replay buffer beside {checkpoint.name}: {refill} transitions are collected before learning")
+        where = f"no replay buffer beside {checkpoint.name}" if same_task else "no replay buffer of this task"
+        print(f"[INFO] {where}: {refill} transitions are collected before learning")
         return
     buffer: StepReplayBuffer = model.replay_buffer
     try:
