@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsError, action_bounds
-from isaaclab_offpolicy.action_bounds.environment import robot_mirror
+from isaaclab_offpolicy.action_bounds.environment import action_scale_and_offset, robot_mirror
 from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent
 from isaaclab_offpolicy.algorithms.exploration import HeldNoise
@@ -87,8 +87,9 @@ def search(env: Any, steps: int, generations: int, spread: float, noise: float) 
     """
     device = env.device
     limits = action_bounds(env, JOINT_LIMITS)
-    assert limits.action_scale is not None
-    scale, low, high = (torch.tensor(x, device=device) for x in (limits.action_scale, limits.low, limits.high))
+    scale, low, high = (
+        torch.tensor(x, device=device) for x in (action_scale_and_offset(env)[0], limits.low, limits.high)
+    )
     mirror = robot_mirror(env)
     index, sign = torch.tensor(mirror.index, device=device), torch.tensor(mirror.sign, device=device)
     mean, std = torch.zeros_like(scale), spread / scale
@@ -144,8 +145,8 @@ def main() -> None:
             steps = max(1, round(args.seconds / env.unwrapped.step_dt))
             best = search(env, steps, args.generations, args.spread, args.noise)
             limits = action_bounds(env, JOINT_LIMITS)
-            assert limits.action_scale is not None and limits.default_pose is not None
-            results, std = {}, args.noise / torch.tensor(limits.action_scale, device=best.device)
+            scales, poses = action_scale_and_offset(env)
+            results, std = {}, args.noise / torch.tensor(scales, device=best.device)
             for name, action in {"default pose": torch.zeros_like(best), "this pose": best}.items():
                 reward, up, height = rewards_of(env, action.expand(env.num_envs, -1), steps, std)
                 results[name] = float(reward.mean()) / env.unwrapped.step_dt
@@ -153,12 +154,10 @@ def main() -> None:
                     f"{name:>12}: reward {results[name]:.3f} per second,"
                     f" {100 * up.float().mean():.0f} % stay up, base at {height.mean():.3f} m"
                 )
-            for joint, action, scale, pose in zip(
-                limits.joint_names, best.tolist(), limits.action_scale, limits.default_pose, strict=True
-            ):
+            for joint, action, scale, pose in zip(limits.joint_names, best.tolist(), scales, poses, strict=True):
                 print(f"  {joint:<20} action {action:6.2f}, target {pose + scale * action:6.2f} rad")
             if args.out:
-                half = [args.radius / scale for scale in limits.action_scale]
+                half = [args.radius / scale for scale in scales]
                 middle = [round(action, 3) for action in best.tolist()]
                 bounds = ActionBounds(
                     limits.joint_names,
