@@ -23,13 +23,13 @@ from isaaclab_rl.entrypoints.backends import cli_args_rsl_rl
 from isaaclab_rl.entrypoints.common import add_common_play_args, add_common_train_args
 from isaaclab_tasks.utils import load_cfg_from_registry
 
-from isaaclab_offpolicy.agents.overrides import check_agent_overrides, engine_overrides, split_overrides
+from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import check_task, find_agent, load_tasks
 from isaaclab_offpolicy.agents.table import AGENTS
 from isaaclab_offpolicy.algorithms.rsl_rl_cfg import SacAlgorithmCfg, check_options
 from isaaclab_offpolicy.cli import bounds
+from isaaclab_offpolicy.cli.arguments import parse
 from isaaclab_offpolicy.cli.main import COMMANDS
-from isaaclab_offpolicy.errors import UserError
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 OWN_TASKS = ("Isaac-Velocity-Flat-Your-Robot-v0", "Isaac-Velocity-Rough-Your-Robot-v0", "My-Walking-Task-v0")
@@ -124,18 +124,10 @@ def check_arguments(command: str, arguments: list[str]) -> None:
     if not hasattr(module, "parser"):
         assert not arguments, f"{command} takes none"
         return
-    parser = module.parser()
-    flags: list[str] = []
-    overrides: list[str] = []
+    args, rest, overrides = parse(module.parser(), arguments)
     if command in ("train", "play"):
-        args, rest = parser.parse_known_args(arguments)
-        flags, overrides = split_overrides(rest)
-        isaaclab_flags(command, flags)
-    elif any(action.dest == "overrides" for action in parser._actions):
-        args = parser.parse_intermixed_args(arguments)
-        overrides = args.overrides
-    else:
-        args = parser.parse_args(arguments)
+        rest = isaaclab_parser(command).parse_known_args(rest)[1]
+    assert not rest, rest
     tasks = getattr(args, "task", None) or []
     for task in [tasks] if isinstance(tasks, str) else tasks:
         agent = getattr(args, "agent", None) or "sac"
@@ -145,41 +137,25 @@ def check_arguments(command: str, arguments: list[str]) -> None:
 
 
 def check_overrides(task: str, agent: str, overrides: Sequence[str]) -> None:
-    check_agent_overrides(check_task(task), find_agent(task, agent, "cpu").entry_point, overrides)
-    if task in OWN_TASKS:
-        return
-    engine_overrides(task, "cpu", overrides)
-    for item in overrides:
-        if item.startswith("env."):
-            node = environment(task)
-            for name in item.partition("=")[0].split(".")[1:]:
-                # one of several, such as the package's own assets and NVIDIA's
-                node = node.default if not hasattr(node, name) and hasattr(node, "default") else node
-                node = node.get(name) if isinstance(node, dict) else getattr(node, name, None)
-                assert node is not None, f"{item}: no {name}"
+    entry_point = find_agent(check_task(task), agent, "cpu").entry_point
+    if task not in OWN_TASKS:
+        resolve(task, entry_point, "cpu", overrides)
 
 
-@cache
-def environment(task: str) -> Any:
-    return load_cfg_from_registry(task, "env_cfg_entry_point")
-
-
-def isaaclab_flags(command: str, flags: list[str]) -> argparse.Namespace:
-    """Parse flags as Isaac Lab's commands do."""
+def isaaclab_parser(command: str) -> argparse.ArgumentParser:
+    """The parser of one of Isaac Lab's commands."""
     parser = argparse.ArgumentParser()
     add = add_common_train_args if command == "train" else add_common_play_args
     add(parser, agent_default="rsl_rl_cfg_entry_point", agent_help="")
     cli_args_rsl_rl.add_rsl_rl_args(parser)
     add_launcher_args(parser)
     parser.add_argument("--rl_library", choices=["rsl_rl"])
-    args, unknown = parser.parse_known_args(flags)
-    assert not unknown, unknown
-    return args
+    return parser
 
 
 def check_isaaclab(command: str, arguments: list[str]) -> None:
-    flags, overrides = split_overrides(arguments)
-    args = isaaclab_flags(command, flags)
+    args, rest, overrides = parse(isaaclab_parser(command), arguments)
+    assert not rest, rest
     check_overrides(args.task, args.agent, overrides)
 
 
@@ -239,10 +215,12 @@ def test_code_in_sentences_names_what_exists(path: Path) -> None:
 
 
 def has_option(agent: str, override: str) -> bool:
-    try:
-        check_agent_overrides(TASK, AGENTS[agent].entry_point, [override])
-    except UserError:
-        return False
+    node = load_cfg_from_registry(TASK, AGENTS[agent].entry_point)
+    for name in override.partition("=")[0].split(".")[1:]:
+        children = node if isinstance(node, dict) else vars(node)
+        if name not in children:
+            return False
+        node = children[name]
     return True
 
 
