@@ -94,5 +94,5 @@ class TrainingState:
         except Exception:  # a broken file raises nearly anything
             return
         own.parent.mkdir(parents=True, exist_ok=True)
-        if is_that and (own.exists() or write_atomically(lambda file: file.write(before.read_bytes()), own)):
+        if is_that and (own.exists() or write_atomically(before.read_bytes(), own)):
             self.best_return = value

@@ -169,6 +169,10 @@ class TrainingCallback(BaseCallback):
     def save(self) -> None:
         """Write a checkpoint; a failure, such as a full disk, is reported and leaves the earlier ones as they are."""
         PULSE.slow()
+        # before the checkpoint, which says how good the best one is
+        episodes = self.model.ep_info_buffer
+        if not self.cfg.eval_interval and episodes is not None and len(episodes) >= MIN_EPISODES:
+            self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
         path = self.run_dir / f"model_{self.num_timesteps}.zip"
         if self._write(path):
             self.last_checkpoint = path
@@ -177,9 +181,6 @@ class TrainingCallback(BaseCallback):
             # after what is small and matters most; without it, the one of an earlier checkpoint stays
             if self._replay is not None:
                 self._replay.save(cast(StepReplayBuffer, self.model.replay_buffer), path)  # type: ignore[attr-defined]
-        episodes = self.model.ep_info_buffer
-        if not self.cfg.eval_interval and episodes is not None and len(episodes) >= MIN_EPISODES:
-            self._keep_if_best(statistics.mean(info["r"] for info in episodes), "training")
 
     def _keep_if_best(self, value: float, where: str) -> None:
         before = self.training.best_return
