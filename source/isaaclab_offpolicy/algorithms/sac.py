@@ -256,7 +256,7 @@ class SAC:
         return checkpoint.load(self, loaded_dict, load_cfg, strict)
 
     def go_on_with_replay(self) -> None:
-        """Go on with the transitions that were loaded into the replay buffer; comes after :meth:`load`."""
+        """Go on with what was loaded into the replay buffer, as of :func:`.load_replay`; comes after :meth:`load`."""
         self.storage.cut()  # the environments begin anew
         self._has_obs = False
         self.learn_from = self.num_timesteps + max(0, self.cfg.learning_starts - len(self.storage))
