@@ -27,7 +27,10 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 
-SLOW = ("test_distributed.py", "test_benchmark.py", "test_parity.py", "sbx/test_checkpoint.py")
+SLOW = (
+    "test_distributed.py", "test_benchmark.py", "test_parity.py", "sbx/test_checkpoint.py", "test_hostile_files.py",
+    "test_disk.py", "test_kill.py",
+)  # fmt: skip
 """Unit tests that take more than some seconds, as those whose gradient steps torch compiles."""
 
 

@@ -185,3 +185,20 @@ def regulator(env: type[LinearQuadraticEnv], gamma: float) -> np.ndarray:
     a, b = np.sqrt(gamma) * env.A, np.sqrt(gamma) * env.B
     p = solve_discrete_are(a, b, env.Q, env.R)
     return np.linalg.solve(env.R + b.T @ p @ b, b.T @ p @ a)
+
+
+def ppo_cfg() -> dict:
+    """Isaac Lab's PPO for A1, with small networks."""
+    from isaaclab.utils import to_dict
+    from isaaclab_rl.rsl_rl import check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
+    from isaaclab_tasks.utils import load_cfg_from_registry
+
+    from isaaclab_offpolicy.agents.registry import load_tasks
+
+    load_tasks()
+    cfg: Any = load_cfg_from_registry("Isaac-Velocity-Flat-Unitree-A1-v0", "rsl_rl_cfg_entry_point")
+    cfg.device = "cpu"
+    result = to_dict(handle_deprecated_rsl_rl_cfg(cfg, check_rsl_rl_version()))
+    result["actor"]["hidden_dims"] = result["critic"]["hidden_dims"] = [32]
+    result["multi_gpu"] = None
+    return result

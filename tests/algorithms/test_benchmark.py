@@ -9,13 +9,11 @@ import importlib.util
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from environments import LinearQuadraticEnv
-from isaaclab_offpolicy.agents.registry import load_tasks
+from environments import LinearQuadraticEnv, ppo_cfg
 from isaaclab_offpolicy.benchmarks import command as benchmark
 from isaaclab_offpolicy.benchmarks.harness import busy_processes
 from isaaclab_offpolicy.benchmarks.learner import RecordProducts, make_learner, products_of
@@ -28,21 +26,6 @@ from isaaclab_offpolicy.runners.rsl_rl import Runner
 LEARNERS = ["eager"]
 SMALL = {"preset": "sac-cpu", "num_envs": 8, "batch_size": 16, "width": 0.1, "obs_dim": 10, "num_actions": 3,
          "rows": 20, "device": "cpu", "seconds": 0.2}  # fmt: skip
-
-
-def ppo_cfg() -> dict:
-    """Isaac Lab's PPO for A1, with small networks."""
-    from isaaclab.utils import to_dict
-    from isaaclab_rl.rsl_rl import check_rsl_rl_version, handle_deprecated_rsl_rl_cfg
-    from isaaclab_tasks.utils import load_cfg_from_registry
-
-    load_tasks()
-    cfg: Any = load_cfg_from_registry("Isaac-Velocity-Flat-Unitree-A1-v0", "rsl_rl_cfg_entry_point")
-    cfg.device = "cpu"
-    result = to_dict(handle_deprecated_rsl_rl_cfg(cfg, check_rsl_rl_version()))
-    result["actor"]["hidden_dims"] = result["critic"]["hidden_dims"] = [32]
-    result["multi_gpu"] = None
-    return result
 
 
 def test_products_are_counted() -> None:

@@ -22,7 +22,7 @@ from matplotlib.image import imread
 from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.logger import Logger
 
-from environments import CountSynchronisations, FlawedEnv, LinearQuadraticEnv
+from environments import CountSynchronisations, FlawedEnv, LinearQuadraticEnv, ppo_cfg
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.evaluation import evaluate, plot_progress, read_progress
@@ -225,8 +225,6 @@ def test_a_line_per_iteration(runner, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_number_that_rsl_rl_refuses_stops_ppo_as_well(tmp_path: Path) -> None:
-    from test_benchmark import ppo_cfg
-
     class Breaks(LinearQuadraticEnv):
         steps = 0
 
@@ -259,8 +257,6 @@ def test_broken_weights_leave_the_last_good_checkpoint(runner, tmp_path: Path) -
 
 
 def test_broken_weights_of_ppo_leave_the_last_good_checkpoint(tmp_path: Path) -> None:
-    from test_benchmark import ppo_cfg
-
     env = LinearQuadraticEnv(8)
     env.cfg.compute_final_obs = True
     run = Runner(env, {**ppo_cfg(), "save_interval": 2}, str(tmp_path / "run"), "cpu")
@@ -308,8 +304,6 @@ def test_the_newest_checkpoints_and_the_best_one_are_kept(train_cfg, tmp_path: P
 
 
 def test_checkpoints_go_to_and_from_rsl_rls_own_runner(tmp_path: Path) -> None:
-    from test_benchmark import ppo_cfg
-
     def make(kind: type[OnPolicyRunner]) -> OnPolicyRunner:
         env = LinearQuadraticEnv(8)
         env.cfg.compute_final_obs = True

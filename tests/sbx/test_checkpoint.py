@@ -133,6 +133,20 @@ def test_checkpoints_hold_nothing_that_runs(tmp_path: Path, library: str, algori
     assert {name for name in names if name.endswith((".pkl", ".pickle"))} == set()
 
 
+def test_statistics_are_read_as_they_were_written(tmp_path: Path) -> None:
+    cfg = small("sbx", "SAC")
+    normalizer = {
+        "columns": np.array([True, False, True]), "epsilon": np.array(1e-8), "clip_obs": np.array(10.0),
+        "mean": np.arange(3.0), "var": np.ones(3), "count": np.array(12.5),
+    }  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        write_checkpoint(archive, build(cfg, DummyVecEnv([Still]), "cpu"), cfg, BOUNDS, normalizer)
+    found = read_checkpoint(cfg, tmp_path / "m.zip").normalizer
+    assert found is not None and set(found) == set(normalizer)
+    for name, value in normalizer.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
 def test_held_noise_changes_after_a_checkpoint_was_loaded(tmp_path: Path) -> None:
     cfg = small("sbx", "SAC", use_sde=True)
     write(cfg, tmp_path / "m.zip")

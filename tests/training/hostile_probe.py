@@ -24,14 +24,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "algorithms")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import torch
 import yaml
-from test_benchmark import ppo_cfg
 
-from environments import LinearQuadraticEnv
+from environments import LinearQuadraticEnv, ppo_cfg
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.action_bounds.files import find_bounds
 from isaaclab_offpolicy.algorithms import ReplayBuffer
