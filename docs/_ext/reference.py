@@ -38,6 +38,7 @@ class Commands(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         from isaaclab_offpolicy.cli.main import COMMANDS
 
+        self.env.note_reread()
         sections: list[nodes.Node] = []
         for name, (module, _) in COMMANDS.items():
             parser = importlib.import_module(f"isaaclab_offpolicy.{module}").parser()
@@ -72,30 +73,31 @@ def range_of(name: str, ranges: dict[str, tuple[float, float]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A default, as code; that of a nested configuration is its class."""
+    """A default; that of a nested configuration is its class."""
     return f"``{type(value).__name__}``" if dataclasses.is_dataclass(value) else f"``{value!r}``"
 
 
 class Options(SphinxDirective):
     """``.. options:: module.Class``: a list of a configuration's options, with type, range, default and docstring.
 
-    ``ranges`` names a dictionary of smallest and largest values; ``own`` leaves out what a parent outside of the
-    package brings.
+    ``ranges`` names a dictionary of limits; ``own`` leaves out what a parent outside of the package brings.
     """
 
     required_arguments = 1
     option_spec: ClassVar[dict[str, Any]] = {"ranges": directives.unchanged, "own": directives.flag}
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # the code may have changed
         cls = _load(self.arguments[0])
         ranges = _load(self.options["ranges"]) if "ranges" in self.options else {}
-        docs, defaults = attribute_docs(cls), cls()
-        lines = []
+        docs, defaults, lines = attribute_docs(cls), cls(), []
         for field in dataclasses.fields(cls):
-            if "own" in self.options and field.name not in _own_fields(cls):
+            value = getattr(defaults, field.name)
+            unset = isinstance(value, type(dataclasses.MISSING))  # what rsl_rl no longer has
+            if unset or ("own" in self.options and field.name not in _own_fields(cls)):
                 continue
             kind = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
-            facts = f"``{kind}``, {range_of(field.name, ranges)}default {shown(getattr(defaults, field.name))}"
+            facts = f"``{kind}``, {range_of(field.name, ranges)}default {shown(value)}"
             lines += [f"``{field.name}``", f"   {facts}", "", f"   {docs.get(field.name, '')}", ""]
         self.env.ref_context["py:module"] = cls.__module__  # roles in the docstrings are relative to it
         return self.parse_text_to_nodes("\n".join(lines))
