@@ -18,6 +18,8 @@ def flat(cfg: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Options of nested configurations, by their names on the command line."""
     for field in dataclasses.fields(cfg):
         value = getattr(cfg, field.name)
+        if isinstance(value, type(dataclasses.MISSING)):
+            continue  # what rsl_rl no longer has
         if dataclasses.is_dataclass(value):
             yield from flat(value, f"{prefix}{field.name}.")
         else:
@@ -33,12 +35,12 @@ class Presets(SphinxDirective):
         from isaaclab_offpolicy.agents.presets import sac, sac_cpu
         from isaaclab_offpolicy.agents.robots import ROBOTS
 
+        self.env.note_reread()  # the code may have changed
         robot = ROBOTS[self.arguments[0]]
         columns = {
             "``sac-gpu``, flat": sac(robot, rough=False),
             "``sac-gpu``, rough": sac(robot, rough=True),
-            "``sac-cpu``, flat": sac_cpu(sac(robot, rough=False), robot),
-            "``sac-cpu``, rough": sac_cpu(sac(robot, rough=True), robot),
+            "``sac-cpu``": sac_cpu(sac(robot, rough=False), robot),
         }
         options = [dict(flat(cfg)) for cfg in columns.values()]
         names = [name for name in options[0] if len({repr(values[name]) for values in options}) > 1]

@@ -39,6 +39,7 @@ class Commands(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         from isaaclab_offpolicy.cli.main import COMMANDS
 
+        self.env.note_reread()
         sections: list[nodes.Node] = []
         for name, (module, _) in COMMANDS.items():
             parser = importlib.import_module(f"isaaclab_offpolicy.{module}").parser()
@@ -70,7 +71,7 @@ def range_text(name: str, kind: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A default, as code; that of a nested configuration is its class."""
+    """A default; that of a nested configuration is its class."""
     return f"``{type(value).__name__}``" if dataclasses.is_dataclass(value) else f"``{value!r}``"
 
 
@@ -84,14 +85,16 @@ class Options(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {"own": directives.flag}
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # the code may have changed
         cls = _load(self.arguments[0])
-        docs, defaults = attribute_docs(cls), cls()
-        lines = []
+        docs, defaults, lines = attribute_docs(cls), cls(), []
         for field in dataclasses.fields(cls):
-            if "own" in self.options and field.name not in _own_fields(cls):
+            value = getattr(defaults, field.name)
+            unset = isinstance(value, type(dataclasses.MISSING))  # what rsl_rl no longer has
+            if unset or ("own" in self.options and field.name not in _own_fields(cls)):
                 continue
             kind = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
-            facts = f"``{kind}``, {range_text(field.name, kind)}default {shown(getattr(defaults, field.name))}"
+            facts = f"``{kind}``, {range_text(field.name, kind)}default {shown(value)}"
             lines += [f"``{field.name}``", f"   {facts}", "", f"   {docs.get(field.name, '')}", ""]
         self.env.ref_context["py:module"] = cls.__module__  # roles in the docstrings are relative to it
         return self.parse_text_to_nodes("\n".join(lines))
