@@ -24,11 +24,12 @@ from isaaclab.cli import load_external_tasks
 from isaaclab_tasks.utils import load_cfg_from_registry, parse_env_cfg
 
 from isaaclab_offpolicy.benchmarks.sbx import measure_training
-from isaaclab_offpolicy.runners.sbx.checkpoint import load_for_training, read_checkpoint, save_checkpoint
+from isaaclab_offpolicy.runners.sbx.checkpoint import checkpoint_bytes, load_for_training, read_checkpoint
 from isaaclab_offpolicy.runners.sbx.environment import make_vec_env
 from isaaclab_offpolicy.runners.sbx.models import build
 from isaaclab_offpolicy.runners.sbx.training import evaluate_deterministic, train
 from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.signals import Interruption
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -135,7 +136,7 @@ def check_that_a_signal_ends_a_training(env: gym.Env, folder: Path) -> None:
 
 def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> None:
     """What acts after a resume is what acted before it, down to the normaliser, and so is what learns."""
-    save_checkpoint(model, cfg, path)
+    assert write_atomically(checkpoint_bytes(model, cfg), path)
     contents = read_checkpoint(cfg, path)
     other = load_for_training(cfg, contents, make_vec_env(env, cfg, contents.bounds), "cpu")
     assert other.num_timesteps == model.num_timesteps and other._n_updates == model._n_updates
