@@ -33,6 +33,7 @@ from isaaclab_offpolicy.runners.sbx.evaluation import evaluate_deterministic
 from isaaclab_offpolicy.runners.sbx.models import build
 from isaaclab_offpolicy.runners.sbx.training import train
 from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
+from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.signals import Interruption
 
 TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
@@ -220,7 +221,7 @@ def check_that_a_signal_ends_a_training(env: gym.Env, folder: Path) -> None:
 
 def check_that_a_checkpoint_goes_on(model, cfg, env: gym.Env, path: Path) -> None:
     """What acts after a resume is what acted before it, down to the normaliser, and so is what learns."""
-    path.write_bytes(checkpoint_bytes(model, cfg))
+    assert write_atomically(checkpoint_bytes(model, cfg), path)
     contents = read_checkpoint(cfg, path)
     other = load_for_training(cfg, contents, make_vec_env(env, cfg, contents.bounds), "cpu")
     assert other.num_timesteps == model.num_timesteps and other._n_updates == model._n_updates
