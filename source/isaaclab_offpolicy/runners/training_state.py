@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.random_state import random_state, restore_random_state
 
@@ -91,7 +92,7 @@ class TrainingState:
         value, self.best_return = self.best_return, -float("inf")
         try:
             is_that = before.is_file() and value_of(before) == value
-        except Exception:  # a broken file raises nearly anything
+        except (Exception, UserError):  # a broken file raises nearly anything
             return
         own.parent.mkdir(parents=True, exist_ok=True)
         if is_that and (own.exists() or write_atomically(before.read_bytes(), own)):
