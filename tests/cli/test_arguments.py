@@ -213,14 +213,21 @@ def test_what_train_hands_over(forwarded) -> None:
 def test_what_a_restart_hands_over(forwarded, tmp_path: Path) -> None:
     torch.save({"iter": 1}, tmp_path / "model_1.pt")
     given = ["--task", TASK, "--agent", "sac-cpu", "--device", "cpu", "--bounds", "2", "--run_timestamp", "now"]
-    again = ["--resume", "latest", "--step_limit", "5m", "--restarts", "3", "--max_iterations", "9"]
+    again = ["--resume", "latest", "--step_limit", "5m", "--restarts", "3"]
     again += ["--restarted_from", str(tmp_path / "model_1.pt"), "--max_iterations", "7"]
     command, options = forwarded(train, [*given, *again])
     assert options["step_limit"] == 300.0
     assert command[command.index("--checkpoint") + 1] == str(tmp_path / "model_1.pt")
     assert not any("action_bounds" in item for item in command), "they are the checkpoint's"
     assert command[command.index("--run_timestamp") + 1] != "now", "a folder of its own"
-    assert [command[i + 1] for i, item in enumerate(command) if item == "--max_iterations"] == ["9", "7"]
+    assert command[command.index("--max_iterations") + 1] == "7"
+
+
+def test_what_a_restart_says_anew_is_taken_out() -> None:
+    given = ["--task", TASK, "--max_iterations", "9", "--max_time=5m", "agent.max_iterations=9", "agent.gamma=0.9"]
+    for flag in ("--max_iterations", "--max_time"):
+        given = overrides.without_option(given, flag)
+    assert given == ["--task", TASK, "agent.gamma=0.9"]
 
 
 def test_what_play_hands_over(forwarded, tmp_path: Path) -> None:

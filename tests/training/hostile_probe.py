@@ -10,6 +10,7 @@ import collections
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import pickle
@@ -143,8 +144,8 @@ def of_rsl_rl(good: Path) -> Iterator[Case]:
         yield f"bit flip in {name}", "pt", lambda path, at=at: path.write_bytes(flipped(data, at))
         changed = flipped(parts[name], len(parts[name]) // 2)
         yield f"change of {name}", "pt", lambda path, c=changed, name=name: write_zip(path, {**parts, name: c})
-    same = [name for name in tensors if len(parts[name]) == len(parts[tensors[0]])][:2]
-    assert len(same) == 2 and parts[same[0]] != parts[same[1]]
+    pairs = itertools.combinations(tensors, 2)
+    same = next(pair for pair in pairs if len({*map(len, map(parts.get, pair))}) == 1 < len({*map(parts.get, pair)}))
     swapped = {**parts, same[0]: parts[same[1]], same[1]: parts[same[0]]}
     yield "swapped tensors", "pt", lambda path: write_zip(path, swapped)
     yield "swapped networks", "pt", raw(

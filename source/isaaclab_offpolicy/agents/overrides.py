@@ -44,10 +44,11 @@ def value_of(overrides: Sequence[str], key: str) -> str | None:
 
 
 def without_option(arguments: Sequence[str], flag: str) -> list[str]:
-    """The arguments but for ``--flag value`` and ``--flag=value``."""
+    """The arguments but for ``--flag value``, ``--flag=value``, and overrides that say the same."""
+    names = (flag, *(key for key, same in SAME.items() if same == flag))
     result, skip = [], False
     for item in arguments:
-        if not skip and item != flag and not item.startswith(f"{flag}="):
+        if not skip and item != flag and item.partition("=")[0] not in names:
             result.append(item)
         skip = not skip and item == flag
     return result

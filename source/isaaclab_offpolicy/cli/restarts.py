@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from isaaclab_offpolicy.agents.overrides import without_option
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.training.watchdog import Ending, watched
 
@@ -34,8 +35,15 @@ def run_watched(module: ModuleType, arguments: Sequence[str]) -> int | None:
     if not restarts and getattr(args, "step_limit", None) == math.inf:
         return module.main(arguments)
     # the same interpreter, options and script
-    own = [sys.executable, *sys.orig_argv[1:]]
-    return with_restarts(lambda options: watched([*own, *options]), restarts)
+    own = [sys.executable, *sys.orig_argv[1 : len(sys.orig_argv) - len(arguments)]]
+
+    def train(options: Sequence[str]) -> Ending:
+        given = list(arguments)
+        for flag in options[::2]:
+            given = without_option(given, flag)
+        return watched([*own, *given, *options])
+
+    return with_restarts(train, restarts)
 
 
 def with_restarts(train: Callable[[Sequence[str]], Ending], restarts: int) -> int:

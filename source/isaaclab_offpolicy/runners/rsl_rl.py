@@ -209,7 +209,7 @@ class Runner(OnPolicyRunner):
         try:
             load_replay(replay, sac.storage)
         except ValueError as error:
-            raise ConfigError(f"{replay}: {error}; move it away to go on without it") from None
+            raise ConfigError(f"{replay}: {error}; move it away, or agent.algorithm.save_replay_buffer=false") from None
         self._replay.forget()
         sac.go_on_with_replay(self.training.episodes_go_on)
         print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
