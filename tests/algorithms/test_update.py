@@ -76,6 +76,8 @@ def assert_same(left: SAC, right: SAC) -> dict[str, Any]:
         torch.testing.assert_close(*moments, rtol=1e-3, atol=1e-5)
     bounds = [state.pop("action_bounds") for state in states]
     assert bounds[0] == bounds[1]
+    schedules = [state["progress"].pop("schedule") for state in states]
+    assert schedules[0] == schedules[1]
     torch.testing.assert_close(*states, rtol=1e-5, atol=1e-5)
     return states[0]
 

@@ -111,7 +111,8 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
     if progress:
         sac._env_steps, sac._steps_owed = progress["env_steps"], progress["steps_owed"]
         hold, held, left = progress["noise"]
-        if hold == sac.noise.hold and held.shape == sac.noise.held.shape:
+        # other processes shall not have the first one's noise
+        if sac.world_size == 1 and hold == sac.noise.hold and held.shape == sac.noise.held.shape:
             sac.noise.held.copy_(held)
             sac.noise.left.copy_(left)
         before = LearningRate(*progress["schedule"])
