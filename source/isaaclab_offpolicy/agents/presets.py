@@ -74,7 +74,10 @@ def ppo(spec: RobotSpec, rough: bool) -> Any:
 
 
 def sac(spec: RobotSpec | None, rough: bool) -> SacRunnerCfg:
-    """SAC with the published hyperparameters: within small bounds on flat ground, within percentiles on rough terrain.
+    """SAC with the published hyperparameters (agent ``sac-gpu``).
+
+    Actions are bounded to ±``spec.box`` around the default pose on flat ground (0.25 rad; ANYmal 0.5 rad), on rough
+    terrain by percentiles of a trained PPO policy's actions.
 
     Args:
         spec: The robot; None is one of which nothing is known, whose actions are bounded by its joint limits.
@@ -94,6 +97,7 @@ def sac(spec: RobotSpec | None, rough: bool) -> SacRunnerCfg:
         cfg.algorithm.action_bounds = JOINT_LIMITS
         return cfg
     cfg.experiment_name = experiment_of(spec, rough)
+    # on flat ground only for those who ask for --bounds percentile
     cfg.algorithm.percentile_bounds = spec.rough_percentiles if rough else spec.flat_percentiles
     if not rough:
         cfg.algorithm.action_bounds = f"{spec.box:g}rad"

@@ -38,15 +38,15 @@ class AgentSpec(NamedTuple):
 
 
 _SPECS = (
-    AgentSpec("sac-cpu", "rsl_rl_sac_cpu_cfg_entry_point", "rsl_rl", 256, 1024),
-    AgentSpec("sac-gpu", "rsl_rl_sac_cfg_entry_point", "rsl_rl", 256, 1024),
-    AgentSpec("ppo", "rsl_rl_cfg_entry_point", "rsl_rl", 512),
-    AgentSpec("sbx-sac", "sbx_sac_cfg_entry_point", "sbx", 256, 1024),
-    AgentSpec("sbx-sac-cpu", "sbx_sac_cpu_cfg_entry_point", "sbx", 256, 1024),
-    AgentSpec("sbx-tqc", "sbx_tqc_cfg_entry_point", "sbx", 256, 1024),
-    AgentSpec("sbx-ppo", "sbx_ppo_cfg_entry_point", "sbx", 512),
-    AgentSpec("sb3-sac", "sb3_sac_cfg_entry_point", "sb3", 256, 1024),
-    AgentSpec("sb3-ppo", "sb3_ppo_cfg_entry_point", "sb3", 512),
+    AgentSpec("sac-cpu", "rsl_rl_sac_cpu_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sac-gpu", "rsl_rl_sac_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("ppo", "rsl_rl_cfg_entry_point", "rsl_rl", num_envs_cpu=512),
+    AgentSpec("sbx-sac", "sbx_sac_cfg_entry_point", "sbx", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sbx-sac-cpu", "sbx_sac_cpu_cfg_entry_point", "sbx", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sbx-tqc", "sbx_tqc_cfg_entry_point", "sbx", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sbx-ppo", "sbx_ppo_cfg_entry_point", "sbx", num_envs_cpu=512),
+    AgentSpec("sb3-sac", "sb3_sac_cfg_entry_point", "sb3", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sb3-ppo", "sb3_ppo_cfg_entry_point", "sb3", num_envs_cpu=512),
 )
 
 AGENTS = {spec.name: spec for spec in _SPECS}

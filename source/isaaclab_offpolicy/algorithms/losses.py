@@ -37,7 +37,7 @@ def critic_target(
     alpha: torch.Tensor,
     q_aggregation: str = "min",
 ) -> torch.Tensor:
-    r"""What the critics are to predict.
+    r"""What the critics are to predict, with the minimum of the critics or their mean.
 
     .. math:: y = R + \gamma^n \left( \min_c \bar Q_c(s', a') - \alpha \log \pi(a' | s') \right), \; a' \sim \pi(s')
 
@@ -72,7 +72,7 @@ def critic_loss(q: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> 
 def actor_loss(
     q: torch.Tensor, log_prob: torch.Tensor, alpha: torch.Tensor, q_aggregation: str = "min"
 ) -> torch.Tensor:
-    r"""What the actor descends: the entropy's price less the value.
+    r"""What the actor descends: the entropy's price less the value, the critics' minimum or mean.
 
     .. math:: J_\pi = \mathbb{E} \left[ \alpha \log \pi(a | s) - \min_c Q_c(s, a) \right], \; a \sim \pi(s)
 

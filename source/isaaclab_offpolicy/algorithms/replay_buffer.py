@@ -363,6 +363,7 @@ class ReplayBuffer:
             action=_take(self.action, index[0]),
             reward=(going * reward * powers[:-1].view(-1, 1, 1)).sum(dim=0),
             next_obs={group: ring.take(last, env) for group, ring in self.obs.items()},
+            # after a timeout the value counts, after a termination it does not
             discount=torch.where((going & terminated).any(dim=0), 0.0, powers[steps]),
             weight=_take(self.is_start, index[0]).to(reward.dtype),
         )

@@ -23,7 +23,7 @@ def default_device() -> str:
 def default_engine(device: str) -> str:
     """The fastest engine for a device.
 
-    On a CPU PhysX steps A1 three times as fast as MuJoCo-Warp (docs, "Engines"); on a GPU Newton runs everywhere that
+    On a CPU PhysX steps A1 three times as fast as MuJoCo-Warp (docs, "The simulation's speed"); on a GPU Newton runs everywhere that
     CUDA does.
 
     Args:
