@@ -23,8 +23,8 @@ def default_device() -> str:
 def default_engine(device: str) -> str:
     """The fastest engine for a device.
 
-    On a CPU PhysX steps A1 three times as fast as MuJoCo-Warp (docs, "The simulation's speed"); on a GPU Newton runs everywhere that
-    CUDA does.
+    On a CPU PhysX steps A1 three times as fast as MuJoCo-Warp (docs, "The simulation's speed"); on a GPU Newton runs
+    everywhere that CUDA does.
 
     Args:
         device: Simulation device, ``cpu`` or ``cuda:N``.
