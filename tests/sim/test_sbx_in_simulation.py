@@ -62,6 +62,7 @@ def test_a_killed_training_is_resumed_evaluated_and_played(tmp_path: Path) -> No
         before = dict(np.load(archive.open("normalizer.npz")))
     assert float(before["count"]) >= steps
     # steps, normaliser and replay go on
+    train.remove("agent.log_interval=400")
     output = succeed([*train, "--resume", "latest", "--max_iterations", "6", "agent.log_interval=1"], tmp_path)
     assert replay.name in output
     second = runs(tmp_path)[-1]

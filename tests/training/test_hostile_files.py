@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("hostile files")  # one run of the probe for all
+
 WITH_SBX = importlib.util.find_spec("sbx") is not None
 
 
