@@ -135,5 +135,3 @@ def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
 def test_ranks_do_not_learn_beside_the_environment(train_cfg) -> None:
     with pytest.raises(ValueError, match="overlap is for one process"):
         make(train_cfg(overlap=True))
-    with pytest.raises(ValueError, match="save_replay_buffer is for one process"):
-        make(train_cfg(save_replay_buffer=True))
