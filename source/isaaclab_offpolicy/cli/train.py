@@ -171,7 +171,7 @@ def _folder_of_its_own(training: Training) -> Iterator[list[str]]:
         yield ["--run_timestamp", stamp]
     except UserError:
         # a training that the user could not start leaves nothing behind
-        if not any(any(folder.glob(pattern)) for pattern in ("progress.csv", "model_*", "best.*", "replay_*")):
+        if not any(any(folder.glob(pattern)) for pattern in ("progress.csv", "model_*", "replay_*")):
             shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:

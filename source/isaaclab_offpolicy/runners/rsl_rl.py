@@ -27,7 +27,7 @@ from isaaclab_offpolicy.training.atomic import write_atomically
 from isaaclab_offpolicy.training.progress import end_line, unfailing_output
 from isaaclab_offpolicy.training.provenance import reproduction, write_provenance
 from isaaclab_offpolicy.training.replay_files import ReplayFiles, load_replay
-from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MIN_EPISODES, Retention, find_replay
+from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MIN_EPISODES, Retention, find_replay, replay_path
 from isaaclab_offpolicy.training.safe_load import checkpoint_bytes, read_checkpoint_tensors
 from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT, check_limit
 
@@ -211,7 +211,8 @@ class Runner(OnPolicyRunner):
         except ValueError as error:
             raise ConfigError(f"{replay}: {error}; move it away, or agent.algorithm.save_replay_buffer=false") from None
         self._replay.forget()
-        sac.go_on_with_replay(self.training.episodes_go_on)
+        # that of an earlier checkpoint does not end where the episodes go on
+        sac.go_on_with_replay(self.training.episodes_go_on and replay == replay_path(Path(checkpoint)))
         print(f"[INFO] Replay buffer: {replay}, {len(sac.storage)} transitions")
 
     def save(self, path: str, infos: dict | None = None) -> None:

@@ -95,7 +95,7 @@ class TrainingCallback(BaseCallback):
         self._deadline = float("inf") if self.max_time is None else now + self.max_time
         self._last_log = self._last_save = self._last_eval = self._last_steps = steps
         self._interruption.listen()
-        deadline = None if self.max_time is None else self._start + self.max_time
+        deadline = None if self.max_time is None else self._deadline
         PULSE.watch(self.step_limit, deadline, **reproduction(base_env(self.training_env), self.cfg.seed))
 
     def _iterations_left(self) -> int | None:
