@@ -268,6 +268,19 @@ def test_outputs_and_gradients_outlive_the_passes_after_them() -> None:
             torch.testing.assert_close(side_by_side(result), side_by_side(of_parameters), rtol=1e-4, atol=1e-4)
 
 
+def test_a_pass_of_parameters_that_have_moved_is_not_used_again() -> None:
+    torch.manual_seed(0)
+    critic, x = QEnsemble(2, 1, [8]), torch.randn(4, 3)
+    network = cpu_network(critic)
+    before = network(x)
+    for parameter in critic.parameters():
+        parameter.data = parameter.data.clone() * 2.0
+    network(x)  # with the new ones
+    (gradient,) = torch.autograd.grad(before.sum(), [network.leaf])
+    assert gradient.isfinite().all()
+    torch.testing.assert_close(network(x), critic(x), rtol=1e-5, atol=1e-5)
+
+
 def test_weights_that_change_before_the_backward_pass_are_an_error() -> None:
     critic = QEnsemble(2, 1, [8])
     q = cpu_network(critic)(torch.randn(4, 3))

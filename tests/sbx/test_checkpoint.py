@@ -372,6 +372,12 @@ def test_a_replay_buffer_goes_on_and_one_that_would_run_a_command_is_refused(tmp
     for name in ("observations", "next_observations", "actions", "rewards"):
         np.testing.assert_array_equal(np.roll(getattr(mine, name), -2, axis=0), getattr(theirs, name)[:5])
     assert theirs.dones[4].all() and theirs.timeouts[4].all(), "cut at the newest step"
+    # exploration that was under way goes on; without rows enough nothing is learned
+    for learned, starts, learning_at in ((6, 100, 6 + 90), (200, 0, 290), (500, 0, 590)):
+        other.num_timesteps, other.learning_starts = learned, 100
+        later.learning_starts = 100
+        restore_replay(other, later, tmp_path / "model_1.zip")
+        assert (other.learning_starts, other.resume_learning_at) == (starts, learning_at)
 
     with pytest.raises(ValueError, match=r"replay_1.json: .*is of 2 environments, not 3; move it away"):
         restore_replay(build(cfg, DummyVecEnv([Still] * 3), "cpu"), cfg, tmp_path / "model_1.zip")

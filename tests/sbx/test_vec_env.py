@@ -203,6 +203,31 @@ def test_the_replay_buffer_has_its_memory_from_the_start() -> None:
     assert not buffer.observations.any() and buffer.observations.flags.writeable
 
 
+def test_the_normaliser_does_not_see_what_stands_for_lost_observations() -> None:
+    venv: Any = three()
+    env = NormalizedVecEnv(venv)
+    venv.lost, seen, observe = np.array([False, True, False]), [], venv.step_wait
+
+    def step_wait() -> Any:
+        obs, *rest = observe()
+        seen.append(obs[[0, 2]].copy())
+        obs[1] = 0.0
+        return obs, *rest
+
+    venv.step_wait = step_wait
+    env.reset()
+    start = float(env.obs_rms.count)
+    for _ in range(100):
+        env.step_async(np.zeros((3, 2)))
+        env.step_wait()
+    assert env.obs_rms.count == start + 200
+    np.testing.assert_allclose(env.obs_rms.mean[1], np.concatenate(seen)[:, 1].mean(), rtol=0.02)
+    venv.lost = np.ones(3, dtype=bool)
+    env.step_async(np.zeros((3, 2)))
+    env.step_wait()
+    assert env.obs_rms.count == start + 200 and np.isfinite(env.obs_rms.var).all()
+
+
 def test_transitions_that_are_left_out_are_not_sampled() -> None:
     env = three()
     buffer = StepReplayBuffer(

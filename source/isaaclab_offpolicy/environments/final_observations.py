@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import functools
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -53,7 +54,7 @@ def request_final_observations(env: Any) -> None:
         unwrapped._final_observations = _OfDirect(unwrapped)
 
 
-class _Extra:
+class _Extra(ABC):
     """The extra computation.
 
     Args:
@@ -65,9 +66,9 @@ class _Extra:
         self._devices = [device] if device.type == "cuda" else []
         self._checked = False
 
+    @abstractmethod
     def states(self) -> list[Any]:
         """Objects whose states are copied."""
-        raise NotImplementedError
 
     def run(self, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Compute observations, and leave everything as it was."""

@@ -190,6 +190,8 @@ class Runner(OnPolicyRunner):
             self.logger.load_state_dict(saved["episodes"], self.training.episodes_go_on)
         for line in [*getattr(self.alg, "differences", ()), *lines]:
             print(f"[INFO] {path}: {line}")
+        if self.logger.disable_logs:
+            return  # another rank writes
         self.training.keep_best(
             Path(path).with_name(BEST),
             Path(str(self.logger.log_dir), BEST),

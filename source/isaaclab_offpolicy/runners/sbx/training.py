@@ -396,6 +396,8 @@ def train(
         ) from None
     except KeyboardInterrupt:
         # the second one, amid a step or an update
+        if not hasattr(callback, "model"):
+            raise  # it has not begun
         print("[INFO] Interrupted; writing a checkpoint.")
         callback.save()
     finally:
@@ -416,8 +418,8 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path, same_task
     """
     path = find_replay(checkpoint) if cfg.save_replay_buffer and same_task else None
     num_envs = model.get_env().num_envs
-    # the policy acts from the first step on
-    model.learning_starts = 0
+    if model.num_timesteps >= cfg.learning_starts:
+        model.learning_starts = 0  # the policy acts from the first step on
     if path is None:
         refill = max(cfg.learning_starts, RESUME_ENV_STEPS * num_envs)
         model.resume_learning_at = model.num_timesteps + refill
@@ -431,5 +433,7 @@ def restore_replay(model: Any, cfg: Sb3OffPolicyCfg, checkpoint: Path, same_task
         load_replay(path, buffer)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; move it away to go on without it") from None
+    stored = min(buffer.written, buffer.buffer_size) * num_envs
+    model.resume_learning_at = model.num_timesteps + max(0, cfg.learning_starts - stored)
     buffer.cut()
     print(f"[INFO] replay buffer: {path}")

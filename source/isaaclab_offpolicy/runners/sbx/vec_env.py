@@ -52,7 +52,8 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
         """Looks for numbers that are not finite, where such transitions can be left out."""
         self.left_out: np.ndarray | None = None
         """Environments whose last transition is none since a number is not finite, shape [N]; None if all are."""
-        self._lost: np.ndarray | None = None
+        self.lost: np.ndarray | None = None
+        """Environments whose present observation was not finite, and is zeros now, shape [N]; None for none."""
         self._infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self._ep_rew_buf = np.zeros(self.num_envs, dtype=np.float64)
         self.log: dict[str, Any] = {}
@@ -122,25 +123,25 @@ class OffPolicyVecEnv(Sb3VecEnvWrapper):
             ended = torch.from_numpy(dones).to(final_obs.device).unsqueeze(-1)
             values["final observation"] = final_obs.where(ended, torch.zeros_like(final_obs)).cpu()
         _, broken = guard.check(values, self.steps)
-        before, self._lost, self.left_out = self._lost, None, self._lost
+        before, self.lost, self.left_out = self.lost, None, self.lost
         if not broken:
             return final_obs
         self.left_out = any_of(broken.values()).numpy() | (False if before is None else before)
         if "observation" in broken:
-            self._lost = broken["observation"].numpy()
-            obs[self._lost] = 0.0
+            self.lost = broken["observation"].numpy()
+            obs[self.lost] = 0.0
         np.nan_to_num(rewards, copy=False, posinf=0.0, neginf=0.0)
         return None if final_obs is None else final_obs.nan_to_num(0.0, 0.0, 0.0)
 
     def reset(self) -> np.ndarray:
         """Reset all environments and give their observations, shape [N, D]."""
         obs = np.array(super().reset())
-        self._lost = None
+        self.lost = None
         if self.guard is not None:
             _, broken = self.guard.check({"observation": torch.from_numpy(obs)}, self.steps)
             if broken:
-                self._lost = broken["observation"].numpy()
-                obs[self._lost] = 0.0
+                self.lost = broken["observation"].numpy()
+                obs[self.lost] = 0.0
         for index in self.ended:
             self._infos[index].clear()
         self.ended = np.zeros(0, dtype=np.int64)
@@ -200,7 +201,7 @@ class NormalizedVecEnv(VecNormalize):
         if self.columns.shape != (dim,):
             raise ValueError(f"{self.columns.shape} columns for observations of {dim} entries")
         self._scratch = np.empty((venv.num_envs, dim), dtype=np.float32)
-        self._share = np.full(venv.num_envs, 1.0 / venv.num_envs, dtype=np.float32)
+        self._ones = np.ones(venv.num_envs, dtype=np.float32)
         self._affine = AffineNormalizer(self.state())
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -231,12 +232,18 @@ class NormalizedVecEnv(VecNormalize):
     def _learn(self, obs: np.ndarray) -> None:
         # moments of the batch in single precision about the running mean, which loses nothing that matters; the sums
         # over the environments as products with a vector of ones, which is many times faster than numpy's along axis 0
+        lost = getattr(self.venv, "lost", None)
+        if lost is not None:
+            obs = obs[~lost]
+        count = len(obs)
+        if not count:
+            return
         rms: Any = self.obs_rms
-        centered = np.subtract(obs, rms.mean.astype(np.float32), out=self._scratch)
-        mean = (self._share @ centered).astype(np.float64)
+        ones, centered = self._ones[:count], np.subtract(obs, rms.mean.astype(np.float32), out=self._scratch[:count])
+        mean = (ones @ centered).astype(np.float64) / count
         np.square(centered, out=centered)
-        var = (self._share @ centered).astype(np.float64) - mean**2
-        rms.update_from_moments(rms.mean + mean, np.maximum(var, 0.0), len(obs))
+        var = (ones @ centered).astype(np.float64) / count - mean**2
+        rms.update_from_moments(rms.mean + mean, np.maximum(var, 0.0), count)
         self._affine.update(rms.mean, rms.var)
 
     def normalize_obs(self, obs: Any) -> Any:

@@ -72,7 +72,7 @@ class MLP:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self.layers, self._shape = _critic(module) if isinstance(module, QEnsemble) else _actor(module)
+        self.layers, self.output_shape = _critic(module) if isinstance(module, QEnsemble) else _actor(module)
         self.parameters = list(module.parameters())
         self.networks, self.inputs, _ = self.layers[0].shape
         self.leaf = torch.empty(sum(p.numel() for p in self.parameters), requires_grad=True)
@@ -89,14 +89,10 @@ class MLP:
         more = None if more is None else more.to(torch.float32).contiguous()
         if torch.is_grad_enabled():
             return _Differentiable.apply(self, x, more, self.leaf)
-        with_memory = self.take(len(x), keep=False)
-        out = with_memory.forward(x, more)
-        self.give_back(with_memory)
+        pass_ = self.take(len(x), keep=False)
+        out = pass_.forward(x, more)
+        pass_.give_back()
         return out
-
-    def output_shape(self, batch: int) -> tuple[int, ...]:
-        """Shape of what the module gives for a batch."""
-        return self._shape(batch)
 
     def take(self, batch: int, keep: bool) -> _Pass:
         """The memory for a pass of a batch of this size, for one user at a time."""
@@ -104,12 +100,7 @@ class MLP:
             self._passes, self._at = {}, self.parameters[0].data_ptr()  # the parameters have moved
         key = batch, torch.get_num_threads(), keep
         free = self._passes.setdefault(key, [])
-        return free.pop() if free else _Pass(self, *key)
-
-    def give_back(self, used: _Pass) -> None:
-        """Let a pass's memory be used again."""
-        if used.key in self._passes:
-            self._passes[used.key].append(used)
+        return free.pop() if free else _Pass(self, *key, free)
 
 
 FIELDS = 16
@@ -125,10 +116,11 @@ class _Pass:
         batch: Rows B.
         threads: Threads that share the work.
         keep: Whether a backward pass may follow.
+        free: Where it waits to be used again; the network forgets all of them where its parameters have moved.
     """
 
-    def __init__(self, mlp: MLP, batch: int, threads: int, keep: bool) -> None:
-        self.mlp, self.key, self._threads, self._keep = mlp, (batch, threads, keep), threads, keep
+    def __init__(self, mlp: MLP, batch: int, threads: int, keep: bool, free: list[_Pass]) -> None:
+        self.mlp, self._threads, self._keep, self._free = mlp, threads, keep, free
         # two blocks of each network for every thread at least
         block = min(BLOCK, max(8, -(-batch // (2 * threads))))
         rows, count = mlp.networks * batch, len(mlp.layers)
@@ -189,6 +181,10 @@ class _Pass:
         )  # fmt: skip
         return gradients, of_inputs
 
+    def give_back(self) -> None:
+        """Let the memory be used again."""
+        self._free.append(self)
+
     def _place(self, size: int) -> int:
         """Where so many numbers come in the memory [B], at the start of a cache line."""
         at = self._size
@@ -215,7 +211,7 @@ class _Differentiable(torch.autograd.Function):
         _, of_x, of_more, of_leaf = ctx.needs_input_grad
         first = 0 if of_x else ctx.columns if of_more else None
         gradients, inputs = ctx.made.backward(grad, of_leaf, first)
-        mlp.give_back(ctx.made)
+        ctx.made.give_back()
         del ctx.made  # z has become its gradient
         x = inputs.sum(dim=0)[:, : ctx.columns] if of_x else None
         more = inputs.sum(dim=0)[:, ctx.columns - first :] if of_more else None
