@@ -94,6 +94,11 @@ class MLP:
         pass_.give_back()
         return out
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Changes when the parameters do: how often they were written in place, and where they lie."""
+        return self.parameters[0]._version, self.parameters[0].data_ptr()
+
     def take(self, batch: int, keep: bool) -> _Pass:
         """The memory for a pass of a batch of this size, for one user at a time."""
         if self.parameters[0].data_ptr() != self._at:
@@ -199,14 +204,14 @@ class _Differentiable(torch.autograd.Function):
     def forward(ctx: Any, mlp: MLP, x: torch.Tensor, more: torch.Tensor | None, leaf: torch.Tensor) -> Any:
         ctx.made = mlp.take(len(x), keep=True)
         ctx.columns = x.shape[1]
-        ctx.version = mlp.parameters[0]._version
+        ctx.version = mlp.version
         return ctx.made.forward(x, more)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> Any:
         mlp = ctx.made.mlp
-        if mlp.parameters[0]._version != ctx.version:
+        if mlp.version != ctx.version:
             raise RuntimeError("the network's parameters were changed between its forward and its backward pass")
         _, of_x, of_more, of_leaf = ctx.needs_input_grad
         first = 0 if of_x else ctx.columns if of_more else None
