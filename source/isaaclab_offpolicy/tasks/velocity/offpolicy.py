@@ -22,6 +22,7 @@ DIFFERENCES = (
     "robot and ground come from files of the package; no sky, terrain texture or command arrows"
     " (presets=nucleus takes all of them from NVIDIA's asset server)",
     "ANYmal and Go1 have DC motors in place of actuator networks; they and Go2 have the inertia of their rotors",
+    "on a CPU the height scanner looks triangles up in a grid (the same heights, see engine/height_scan.py)",
     "a viewer's camera starts closer to the robots",
 )
 """What :func:`adapt` changes, for people. Rewards, observations, commands, terrains and curriculum are Isaac Lab's."""
@@ -56,6 +57,9 @@ def adapt(
     cfg.scene.sky_light = _alternatives(default=None, nucleus=cfg.scene.sky_light)
     # camera: near enough to see the legs
     cfg.sim.default_visualizer_cfg = VisualizerCfg(eye=(2.6, -2.6, 1.5), lookat=(0.0, 0.0, 0.2))
+    # sensors
+    if cfg.scene.height_scanner is not None:
+        cfg.scene.height_scanner.class_type = "isaaclab_offpolicy.engine.height_scan:height_scanner"
     # commands
     arrows = cfg.commands.base_velocity
     cfg.commands.base_velocity = _alternatives(default=replace(arrows, debug_vis=False), nucleus=arrows)
