@@ -18,7 +18,10 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "sim"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "tools"))
+
+from commands import TOGETHER
 
 from environments import COMPILER
 
@@ -52,7 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # tests that share a simulation run in one worker
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if "robot_probe" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(f"robot {parameters['robot']}"))
+            robots = next(robots for robots in TOGETHER if parameters["robot"] in robots)
+            item.add_marker(pytest.mark.xdist_group("robots " + ", ".join(robots)))
         elif {"ppo", "recorded"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("bounds"))
         elif {"trained", "probe"} & set(getattr(item, "fixturenames", ())):

@@ -9,6 +9,8 @@ import torch
 from rsl_rl.runners import OnPolicyRunner
 
 from environments import FlawedEnv, LinearQuadraticEnv, regulator
+from isaaclab_offpolicy.action_bounds.symmetry import Mirror
+from isaaclab_offpolicy.symmetry import Symmetry
 
 pytestmark = pytest.mark.learn
 
@@ -27,18 +29,22 @@ def discounted_cost(policy) -> float:
     return total.mean().item()
 
 
-@pytest.mark.parametrize(("n_steps", "target_entropy", "flaws"), [(1, "auto", 0.0), (3, -2.0, 0.0), (3, -2.0, 0.01)])
+@pytest.mark.parametrize(
+    ("n_steps", "target_entropy", "flaws", "symmetry"),
+    [(1, "auto", 0.0, False), (3, -2.0, 0.0, False), (3, -2.0, 0.01, False), (3, -2.0, 0.0, True)],
+)
 def test_sac_comes_within_ten_percent_of_the_computed_optimum(
-    train_cfg, n_steps: int, target_entropy, flaws: float
+    train_cfg, n_steps: int, target_entropy, flaws: float, symmetry: bool
 ) -> None:
     gain = torch.tensor(regulator(LinearQuadraticEnv, GAMMA), dtype=torch.float32)
     optimum = discounted_cost(lambda state: -state @ gain.T)
     env = FlawedEnv(flaws, num_envs=32)
+    env.symmetry = Symmetry({"policy": Mirror((0, 1), (-1.0, -1.0))}, Mirror((0,), (-1.0,)))
     iterations = 200
     cfg = train_cfg(
         action_bounds=2.0, gamma=GAMMA, n_steps=n_steps, batch_size=256, learning_starts=640, replay_ratio=1 / 16,
         policy_delay=2, tau=0.02, ent_coef="auto_0.01", target_entropy=target_entropy, learning_rate=1e-3,
-        learning_rate_end=1e-5, schedule="linear",
+        learning_rate_end=1e-5, schedule="linear", symmetry=symmetry,
     )  # fmt: skip
     cfg["max_iterations"] = iterations
     runner = OnPolicyRunner(env, cfg, log_dir=None, device="cpu")

@@ -14,6 +14,9 @@ from pathlib import Path
 
 # without compiled modules, each of which would be compiled anew, every simulation starts five seconds later
 DROPPED = ("PYTHONPATH", "DISPLAY", "PYTHONDONTWRITEBYTECODE")
+TOGETHER = (("unitree_a1", "unitree_go1"), ("unitree_go2", "bdx"), ("anymal_b", "anymal_c"))
+"""Robots that one simulator exercises, one after the other."""
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

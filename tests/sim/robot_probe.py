@@ -1,17 +1,18 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Looks at a robot as an engine has it, and exercises its task: ENGINE TASK OUT.npz, in a process of its own.
+"""Looks at robots as an engine has them, and exercises their tasks: ENGINE FOLDER TASK..., in a process of its own.
 
-Written are the bodies' mass properties, the joints' limits, body poses in random joint positions, the first steps of a
-fixed motion, what a kick of all joints, 150 steps of zero and 200 steps of random action do, what the contact sensor
-reports of robots that tumble onto flat ground, and how short trainings
-end: of every task on PhysX, and of one on MuJoCo-Warp, which is slow on the CPU.
+Written, to FOLDER/TASK.npz, are the bodies' mass properties, the joints' limits, body poses in random joint positions,
+the first steps of a fixed motion, what a kick of all joints, 150 steps of zero and 200 steps of random action do, what
+the contact sensor reports of robots that tumble onto flat ground, and how short trainings end: of every task on PhysX,
+and of one on MuJoCo-Warp, which is slow on the CPU.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -37,8 +38,15 @@ NUM_ENVS = {"ovphysx": 10, "newton_mjwarp": 4}
 
 def main() -> None:
     collect_garbage_rarely()
-    engine, task, out = sys.argv[1:4]
+    engine, folder, *tasks = sys.argv[1:]
     load_external_tasks()
+    for task in tasks:
+        np.savez(Path(folder) / f"{task}.npz", **look_at(engine, task))
+        print("RESULT", task, flush=True)
+
+
+def look_at(engine: str, task: str) -> dict[str, np.ndarray]:
+    """Exercise a task; gives what was seen."""
     cfg = parse_env_cfg(task, device="cpu", num_envs=NUM_ENVS[engine], overrides=[f"physics={engine}"])
     cfg.seed = 1
     # the robot as it is, undisturbed
@@ -105,8 +113,7 @@ def main() -> None:
             for agent in ("rsl_rl_sac_cfg_entry_point", "rsl_rl_cfg_entry_point"):
                 result[agent] = np.array(train(env, task, agent))
         env.close()
-    np.savez(out, **result)
-    print("RESULT", out)
+    return result
 
 
 def tumble(env, robot, contacts, rounds: int) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from isaaclab_offpolicy.environments.episodes import adopt_time_limit, reset_ter
 from isaaclab_offpolicy.environments.final_observations import request_final_observations
 from isaaclab_offpolicy.environments.spaces import action_width, check_observations
 from isaaclab_offpolicy.errors import ConfigError
+from isaaclab_offpolicy.symmetry import find_symmetry
 from isaaclab_offpolicy.training.finite import FiniteGuard, expire_episodes
 
 from .critic import QEnsemble
@@ -84,9 +85,10 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
     storage = _replay_buffer(options, env, groups, torch.device(device))
     request_final_observations(env)
     guard = FiniteGuard(env.num_envs, options.max_nonfinite, expire_episodes(env))
+    symmetry = find_symmetry(env, storage.groups) if options.symmetry else None
     sac: SAC = alg_class(
         actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, reset_terminated(env),
-        guard,
+        guard, symmetry,
     )  # fmt: skip
     sac.bounds_error = bounds_error
     return sac

@@ -127,6 +127,10 @@ class SacAlgorithmCfg:
     policy_delay: int = published.POLICY_DELAY
     """Gradient steps of the critics per one of actor and temperature."""
 
+    symmetry: bool = False
+    """Whether a random half of every batch is replaced by its mirror image, left to right. The task and the bounds have
+    to be symmetric; see :func:`~isaaclab_offpolicy.symmetry.find_symmetry`."""
+
     n_steps: int = 1
     """Steps of the return. The published recipe takes 3 on rough terrain."""
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
+from isaaclab_offpolicy.symmetry import HalfMirror, Symmetry, check_bounds
 from isaaclab_offpolicy.training.finite import FiniteGuard, any_of, check_metrics
 from isaaclab_offpolicy.training.health import LearnerHealth
 from isaaclab_offpolicy.training.watchdog import PULSE
@@ -65,6 +66,7 @@ class SAC:
         reset_terminated: Isaac Lab's environment's own record of which episodes terminated in the last step, if it has
             one: rsl_rl's interface does not tell a termination in the very step of a timeout from a timeout.
         guard: Looks for numbers that are not finite.
+        symmetry: The mirror images that take the place of half of the transitions that are sampled; None for none.
 
     Raises:
         ValueError: If an option cannot be used.
@@ -83,6 +85,7 @@ class SAC:
         world_size: int = 1,
         reset_terminated: Any = None,
         guard: FiniteGuard | None = None,
+        symmetry: Symmetry | None = None,
     ) -> None:
         check_options(cfg, world_size)
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
@@ -96,6 +99,8 @@ class SAC:
         self.critic_obs_groups = list(critic_obs_groups)
         self.storage = storage
         self._reset_terminated = reset_terminated
+        self.symmetry = symmetry
+        self._mirror = None if symmetry is None else HalfMirror(symmetry, self.device)
         self.guard = guard or FiniteGuard(storage.num_envs, cfg.max_nonfinite)
         self.bounds = bounds
         self.differences: list[str] = []
@@ -231,9 +236,12 @@ class SAC:
 
         Raises:
             BoundsError: If the configuration's bounds cannot be used, and no checkpoint's have replaced them.
+            ConfigError: If they are not as symmetric as the task.
         """
         if self.bounds_error is not None:
             raise self.bounds_error
+        if self.symmetry is not None:
+            check_bounds(self.symmetry, self.bounds)
         self.actor.train()
         self.critic_obs_normalizer.train()
         self._last_report = (time.perf_counter(), self.num_timesteps, self.num_updates)
@@ -300,6 +308,8 @@ class SAC:
         """Transitions for a number of gradient steps, normalised, and the noise of the actions."""
         following = int(self._steps_owed + self._steps_per_phase)
         batch = self.storage.sample(steps, self.cfg.batch_size, following, self.cfg.train_freq)
+        if self._mirror is not None:
+            self._mirror(batch)
         actor_obs, actor_next_obs = (
             self.actor.obs_normalizer(_concatenate(obs, self.actor.obs_groups)) for obs in (batch.obs, batch.next_obs)
         )

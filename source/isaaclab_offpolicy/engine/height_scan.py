@@ -11,6 +11,9 @@ heights are the same, but for rounding, and for the side on which a ray falls th
 The rough tasks name :func:`height_scanner` as the scanner's ``class_type``.
 """
 
+# a Warp kernel is no Python to a type checker
+# pyright: reportGeneralTypeIssues=false, reportIndexIssue=false, reportArgumentType=false, reportAssignmentType=false, reportInvalidTypeForm=false
+
 from __future__ import annotations
 
 from typing import Any
@@ -108,17 +111,17 @@ def _by_cell(corners: np.ndarray, cell: float, shape: tuple[int, ...]) -> tuple[
 
 @wp.kernel(enable_backward=False)
 def _cast_down(
-    start: wp.array(dtype=wp.int32),  # type: ignore[valid-type]
-    triangle: wp.array(dtype=wp.int32),  # type: ignore[valid-type]
-    rows: wp.array2d(dtype=wp.float32),  # type: ignore[valid-type]
+    start: wp.array(dtype=wp.int32),
+    triangle: wp.array(dtype=wp.int32),
+    rows: wp.array2d(dtype=wp.float32),
     origin: wp.vec2f,
     cell: float,
     columns: int,
     lines: int,
-    mask: wp.array(dtype=wp.bool),  # type: ignore[valid-type]
-    starts: wp.array2d(dtype=wp.vec3f),  # type: ignore[valid-type]
+    mask: wp.array(dtype=wp.bool),
+    starts: wp.array2d(dtype=wp.vec3f),
     max_distance: float,
-    hits: wp.array2d(dtype=wp.vec3f),  # type: ignore[valid-type]
+    hits: wp.array2d(dtype=wp.vec3f),
 ) -> None:
     env, ray = wp.tid()
     if not mask[env]:
