@@ -25,7 +25,7 @@ from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsE
 from isaaclab_offpolicy.action_bounds.environment import action_scale_and_offset, robot_mirror
 from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent
-from isaaclab_offpolicy.algorithms.exploration import HeldNoise
+from isaaclab_offpolicy.exploration import HeldNoise
 from isaaclab_offpolicy.cli.main import guard
 from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.errors import UserError

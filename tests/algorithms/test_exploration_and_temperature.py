@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isaaclab_offpolicy.algorithms import EntropyCoef, HeldNoise
+from isaaclab_offpolicy.algorithms import EntropyCoef
+from isaaclab_offpolicy.exploration import HeldNoise, Noise, PinkNoise, ZetaNoise, make_noise
 
 
 def test_noise_is_held_and_renewed_in_turns() -> None:
@@ -29,11 +30,56 @@ def test_noise_is_renewed_when_an_episode_ends() -> None:
 
 
 def test_white_noise_is_standard_normal() -> None:
-    noise = HeldNoise(2000, 4)
+    noise = make_noise("white", 2000, 4, 7, (1.0, 1.0), "cpu")
     draws = torch.cat([noise.sample() for _ in range(20)])
     assert draws.mean().abs() < 0.02 and abs(draws.std().item() - 1.0) < 0.02
+    assert (draws[1:2000] != draws[2001:4000]).all(), "new at each step"
     with pytest.raises(ValueError, match="at least one step"):
         HeldNoise(1, 1, hold=0)
+
+
+def test_zeta_noise_lasts_a_step_mostly_and_long_at_times() -> None:
+    torch.manual_seed(1)
+    noise = ZetaNoise(400, 2, hold=4)
+    draws = torch.stack([noise.sample().clone() for _ in range(600)])[50:]
+    assert draws.mean().abs() < 0.02 and abs(draws.std().item() - 1.0) < 0.02
+    changed = (draws[1:] != draws[:-1]).all(-1)
+    gaps = torch.cat([changed[:, i].nonzero().flatten().diff() for i in range(400)])
+    shares = torch.bincount(gaps, minlength=5)[1:] / len(gaps)
+    weights = torch.tensor([1.0, 1 / 4, 1 / 9, 1 / 16])
+    torch.testing.assert_close(shares, weights / weights.sum(), atol=0.01, rtol=0.0)
+    assert gaps.max() == 4
+
+
+def test_the_power_of_pink_noise_is_one_over_its_frequency() -> None:
+    torch.manual_seed(1)
+    noise = PinkNoise(300, 2, steps=500)
+    draws = torch.stack([noise.sample().clone() for _ in range(500)])
+    assert draws.mean().abs() < 0.05 and abs(draws.std().item() - 1.0) < 0.05
+    power = torch.fft.rfft(draws, dim=0).abs().square().mean(dim=(1, 2))
+    low, high = power[4:8].mean(), power[64:128].mean()
+    assert low / high == pytest.approx(16.0, rel=0.2)
+    # a joint knows nothing of the next one, and an environment begins elsewhere when its episode ends
+    assert torch.corrcoef(draws[100].T)[0, 1].abs() < 0.2
+    before = noise.at.clone(), noise.row.clone()
+    noise.reset(torch.tensor([1] + [0] * 299))
+    assert (noise.at[0] != before[0][0]).any() and (noise.at[1:] == before[0][1:]).all()
+    assert (noise.row[1:] == before[1][1:]).all()
+
+
+@pytest.mark.parametrize("kind", ["white", "held", "zeta", "pink"])
+def test_noise_goes_on_from_its_state(kind: str) -> None:
+    first, second, other = (make_noise(kind, 5, 3, 6, (0.5, 1.0), "cpu") for _ in range(3))
+    for _ in range(9):
+        first.sample()
+    assert second.restore(first.kind, [tensor.clone() for tensor in first.state()])
+    torch.manual_seed(2)
+    expected = [first.sample().clone() for _ in range(12)]
+    torch.manual_seed(2)
+    for row in expected:
+        torch.testing.assert_close(second.sample(), row)
+    assert not other.restore("held:1000", first.state())
+    assert type(first) is {"white": Noise, "held": HeldNoise, "zeta": ZetaNoise, "pink": PinkNoise}[kind]
 
 
 @pytest.mark.parametrize("hold", [1, 5])

@@ -30,11 +30,16 @@ def discounted_cost(policy) -> float:
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "target_entropy", "flaws", "symmetry"),
-    [(1, "auto", 0.0, False), (3, -2.0, 0.0, False), (3, -2.0, 0.01, False), (3, -2.0, 0.0, True)],
+    ("n_steps", "target_entropy", "flaws", "symmetry", "noise"),
+    [
+        (1, "auto", 0.0, False, "held"),
+        (3, -2.0, 0.0, False, "zeta"),
+        (3, -2.0, 0.01, False, "held"),
+        (3, -2.0, 0.0, True, "pink"),
+    ],
 )
 def test_sac_comes_within_ten_percent_of_the_computed_optimum(
-    train_cfg, n_steps: int, target_entropy, flaws: float, symmetry: bool
+    train_cfg, n_steps: int, target_entropy, flaws: float, symmetry: bool, noise: str
 ) -> None:
     gain = torch.tensor(regulator(LinearQuadraticEnv, GAMMA), dtype=torch.float32)
     optimum = discounted_cost(lambda state: -state @ gain.T)
@@ -45,6 +50,7 @@ def test_sac_comes_within_ten_percent_of_the_computed_optimum(
         action_bounds=2.0, gamma=GAMMA, n_steps=n_steps, batch_size=256, learning_starts=640, replay_ratio=1 / 16,
         policy_delay=2, tau=0.02, ent_coef="auto_0.01", target_entropy=target_entropy, learning_rate=1e-3,
         learning_rate_end=1e-5, schedule="linear", symmetry=symmetry,
+        noise=noise, noise_hold=4,
     )  # fmt: skip
     cfg["max_iterations"] = iterations
     runner = OnPolicyRunner(env, cfg, log_dir=None, device="cpu")

@@ -7,7 +7,6 @@ from isaaclab_offpolicy.training.finite import NonFiniteError
 
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
-from .exploration import HeldNoise
 from .replay_buffer import ReplayBatch, ReplayBuffer
 from .sac import SAC
 from .temperature import EntropyCoef
@@ -15,7 +14,6 @@ from .temperature import EntropyCoef
 __all__ = [
     "SAC",
     "EntropyCoef",
-    "HeldNoise",
     "NonFiniteError",
     "QEnsemble",
     "ReplayBatch",

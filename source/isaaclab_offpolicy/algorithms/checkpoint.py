@@ -55,7 +55,7 @@ def save(sac: SAC) -> dict[str, Any]:
             "uniform_until": sac.uniform_until,
             "schedule": list(sac.rate),
             "schedule_start": sac.schedule_start,
-            "noise": [sac.noise.hold, sac.noise.held, sac.noise.left],
+            "noise": [sac.noise.kind, *sac.noise.state()],
         },
     }
     # so that a machine without the device can read it; Isaac Lab's play does not say where to put the tensors
@@ -110,11 +110,9 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
     sac.schedule_start = sac.num_timesteps
     if progress:
         sac._env_steps, sac._steps_owed = progress["env_steps"], progress["steps_owed"]
-        hold, held, left = progress["noise"]
-        # other processes shall not have the first one's noise
-        if sac.world_size == 1 and hold == sac.noise.hold and held.shape == sac.noise.held.shape:
-            sac.noise.held.copy_(held)
-            sac.noise.left.copy_(left)
+        kind, *state = progress["noise"]
+        if sac.world_size == 1:  # other processes shall not have the first one's noise
+            sac.noise.restore(kind, state)
         before = LearningRate(*progress["schedule"])
         if before != sac.rate:
             differences.append(f"learning rate: {sac.rate} from here on; it was {before}")

@@ -170,8 +170,13 @@ class SacAlgorithmCfg:
     max_grad_norm: float | None = None
     """Norm to which gradients are clipped; None does not clip."""
 
+    noise: Literal["white", "held", "zeta", "pink"] = "held"
+    """Exploration noise: ``white`` is new at each step, ``held`` stays for ``noise_hold`` steps, ``zeta`` for 1 to
+    ``noise_hold`` steps, mostly few (FlashSAC's, with 16), ``pink`` has a power of one over the frequency; see
+    :mod:`~isaaclab_offpolicy.exploration`."""
+
     noise_hold: int = 1
-    """Env steps for which exploration noise is held. The published recipe ("gSDE") takes 10 on rough terrain."""
+    """Env steps for which held noise lasts. The published recipe ("gSDE") takes 10 on rough terrain."""
 
     noise_scale: tuple[float, float] = (1.0, 1.0)
     """Factors on the policy's standard deviation with which the first and the last environment explore."""

@@ -21,6 +21,7 @@ from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
+from isaaclab_offpolicy.exploration import Noise
 from isaaclab_offpolicy.symmetry import HalfMirror, Symmetry, check_bounds
 from isaaclab_offpolicy.training.finite import FiniteGuard, any_of, check_metrics
 from isaaclab_offpolicy.training.health import LearnerHealth
@@ -33,7 +34,6 @@ from .batch import ActorBatch, Batches, CriticBatch
 from .build import build_sac
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
-from .exploration import HeldNoise
 from .metrics import Means
 from .normalization import update_statistics
 from .replay_buffer import ReplayBuffer
@@ -67,6 +67,7 @@ class SAC:
             one: rsl_rl's interface does not tell a termination in the very step of a timeout from a timeout.
         guard: Looks for numbers that are not finite.
         symmetry: The mirror images that take the place of half of the transitions that are sampled; None for none.
+        noise: Exploration noise; white without it.
 
     Raises:
         ValueError: If an option cannot be used.
@@ -86,6 +87,7 @@ class SAC:
         reset_terminated: Any = None,
         guard: FiniteGuard | None = None,
         symmetry: Symmetry | None = None,
+        noise: Noise | None = None,
     ) -> None:
         check_options(cfg, world_size)
         if not isinstance(actor.distribution, SquashedGaussianDistribution):
@@ -107,7 +109,7 @@ class SAC:
         """What is another than in the checkpoint that was restored, a line each."""
         self.bounds_error: BoundsError | None = None
         """Why the configuration's bounds cannot be used, as long as no checkpoint's have replaced them."""
-        self.noise = HeldNoise(storage.num_envs, num_actions, cfg.noise_hold, cfg.noise_scale, device)
+        self.noise = noise or Noise(storage.num_envs, num_actions, cfg.noise_scale, device)
         self.saturation = SaturationMonitor(num_actions, device=device)
         self.entropy_coef = EntropyCoef(cfg.ent_coef).to(device)
         self.rate = LearningRate(cfg.learning_rate, cfg.learning_rate_end, cfg.schedule, cfg.schedule_steps)

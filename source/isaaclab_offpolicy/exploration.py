@@ -1,0 +1,234 @@
+# Copyright (c) 2026, The isaaclab_offpolicy Developers.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Exploration noise: white, held for some steps, or pink.
+
+White noise at 50 Hz averages out over a leg's motion; noise that lasts pushes a joint the same way for a while and so
+reaches other states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+class Noise:
+    """Standard normal noise per environment and joint; here white, drawn anew at each step.
+
+    Args:
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        scale: Standard deviations of the first and of the last environment; those between are spaced evenly. Some
+            environments then explore widely while others stay close to the policy, as in PQL (Li et al. 2023).
+        device: Device of the noise.
+
+    Raises:
+        ValueError: If the scale is no pair of numbers from 0 on.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        action_dim: int,
+        scale: tuple[float, float] = (1.0, 1.0),
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if len(scale) != 2 or min(scale) < 0.0:
+            raise ValueError(f"noise_scale is a pair of numbers from 0 on, not {scale}")
+        self.shape, self.device = (num_envs, action_dim), device
+        self.kind = "white"
+        """What it is, as checkpoints have it."""
+        self.scale = torch.linspace(scale[0], scale[1], num_envs, device=device).unsqueeze(-1)
+        """Standard deviation of each environment, shape [N, 1]."""
+
+    def sample(self) -> torch.Tensor:
+        """Noise for the next step, shape [N, A]."""
+        return self.scale * self._draw()
+
+    def reset(self, dones: torch.Tensor) -> None:
+        """Draw anew at the next step where an episode ended; ``dones`` has shape [N]."""
+
+    def state(self) -> list[torch.Tensor]:
+        """What goes on from step to step."""
+        return []
+
+    def restore(self, kind: str, state: Sequence[torch.Tensor]) -> bool:
+        """Go on from the :attr:`kind` and the :meth:`state` of another; gives whether it was one of the same shape."""
+        own = self.state()
+        if kind != self.kind or [tensor.shape for tensor in own] != [tensor.shape for tensor in state]:
+            return False
+        for tensor, saved in zip(own, state, strict=True):
+            tensor.copy_(saved)
+        return True
+
+    def _draw(self) -> torch.Tensor:
+        return torch.randn(self.shape, device=self.device)
+
+
+class HeldNoise(Noise):
+    """Noise that stays the same for ``hold`` steps.
+
+    The published recipe calls it gSDE; in its code it is this: the noise is drawn anew once per roll-out (every
+    ``train_freq`` steps), while the standard deviation follows the state. Here environments draw anew one after the
+    other, and one whose episode ended draws anew at once.
+
+    Args:
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        hold: Steps for which noise is held.
+        scale: As of :class:`Noise`.
+        device: Device of the noise.
+
+    Raises:
+        ValueError: If it is held for less than a step.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        action_dim: int,
+        hold: int = 1,
+        scale: tuple[float, float] = (1.0, 1.0),
+        device: str | torch.device = "cpu",
+    ) -> None:
+        super().__init__(num_envs, action_dim, scale, device)
+        if hold < 1:
+            raise ValueError(f"noise must be held for at least one step, not {hold}")
+        self.hold, self.kind = hold, f"held:{hold}"
+        self.held = torch.randn(num_envs, action_dim, device=device)
+        """The noise that is held, shape [N, A]."""
+        self.left = torch.arange(num_envs, device=device) % hold
+        """Steps until the next draw, at first staggered, shape [N]."""
+
+    def reset(self, dones: torch.Tensor) -> None:
+        """As :meth:`Noise.reset`."""
+        self.left.masked_fill_(dones.bool(), 0)
+
+    def state(self) -> list[torch.Tensor]:
+        """As :meth:`Noise.state`: the noise, and the steps for which it stays."""
+        return [self.held, self.left]
+
+    def _draw(self) -> torch.Tensor:
+        renew = self.left <= 0
+        self.held.copy_(torch.where(renew.unsqueeze(-1), torch.randn_like(self.held), self.held))
+        self.left.copy_(torch.where(renew, self._lengths(), self.left) - 1)
+        return self.held
+
+    def _lengths(self) -> int | torch.Tensor:
+        """Steps for which what is drawn now stays."""
+        return self.hold
+
+
+class ZetaNoise(HeldNoise):
+    r"""Noise that each environment holds for a number of steps drawn anew each time.
+
+    .. math:: P(n) \propto n^{-2}, \; n = 1, \dots, \text{hold}
+
+    Most noise lasts a step, some lasts long: FlashSAC's, which holds it for up to 16 steps (arXiv:2604.04539).
+
+    Args:
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        hold: Most steps for which noise is held.
+        scale: As of :class:`Noise`.
+        device: Device of the noise.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        action_dim: int,
+        hold: int = 16,
+        scale: tuple[float, float] = (1.0, 1.0),
+        device: str | torch.device = "cpu",
+    ) -> None:
+        super().__init__(num_envs, action_dim, hold, scale, device)
+        self.kind = f"zeta:{hold}"
+        self._weights = torch.arange(1, hold + 1, device=device, dtype=torch.float32) ** -2.0
+
+    def _lengths(self) -> torch.Tensor:
+        return 1 + torch.multinomial(self._weights, self.shape[0], replacement=True)
+
+
+class PinkNoise(Noise):
+    """Noise whose power falls as one over its frequency (Eberhard et al., "Pink Noise Is All You Need", ICLR 2023).
+
+    A bank of periodic sequences is made once; each joint of each environment goes along one of them from a place drawn
+    at random, and draws anew where an episode ended.
+
+    Args:
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        scale: As of :class:`Noise`.
+        device: Device of the noise.
+        steps: Length of a sequence, best that of an episode.
+        sequences: Number of sequences.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        action_dim: int,
+        scale: tuple[float, float] = (1.0, 1.0),
+        device: str | torch.device = "cpu",
+        steps: int = 1000,
+        sequences: int = 256,
+    ) -> None:
+        super().__init__(num_envs, action_dim, scale, device)
+        self.kind = f"pink:{steps}"
+        frequency = torch.fft.rfftfreq(steps, device=device)
+        amplitude = frequency.clamp(min=1.0 / steps) ** -0.5
+        amplitude[0] = 0.0  # no bias over an episode
+        spectrum = amplitude * torch.randn(sequences, len(frequency), dtype=torch.complex64, device=device)
+        bank = torch.fft.irfft(spectrum, n=steps)
+        self._bank = (bank / bank.square().mean().sqrt()).flatten()
+        self._steps, self._sequences = steps, sequences
+        self.row, self.at = torch.zeros(2, num_envs, action_dim, dtype=torch.long, device=device)
+        """The sequence of each joint, and how far along it is, shape [N, A]."""
+        self.reset(torch.ones(num_envs, device=device))
+
+    def reset(self, dones: torch.Tensor) -> None:
+        """As :meth:`Noise.reset`."""
+        ended = dones.bool().unsqueeze(-1)
+        for place, count in ((self.row, self._sequences), (self.at, self._steps)):
+            place.copy_(torch.where(ended, torch.randint_like(place, count), place))
+
+    def state(self) -> list[torch.Tensor]:
+        """As :meth:`Noise.state`: the bank, and where in it the joints are."""
+        return [self._bank, self.row, self.at]
+
+    def _draw(self) -> torch.Tensor:
+        values = self._bank[self.row * self._steps + self.at]
+        self.at.add_(1).remainder_(self._steps)
+        return values
+
+
+def make_noise(
+    kind: str,
+    num_envs: int,
+    action_dim: int,
+    hold: int,
+    scale: tuple[float, float] = (1.0, 1.0),
+    device: str | torch.device = "cpu",
+    steps: int = 1000,
+) -> Noise:
+    """The exploration noise of a kind: ``white``, ``held``, ``zeta`` or ``pink``.
+
+    Args:
+        kind: Its name.
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        hold: Steps for which held noise lasts, and Zeta noise at most.
+        scale: Standard deviations of the first and of the last environment.
+        device: Device of the noise.
+        steps: Steps of an episode, the length of a sequence of pink noise.
+    """
+    if kind == "zeta":
+        return ZetaNoise(num_envs, action_dim, hold, scale, device)
+    if kind == "pink":
+        return PinkNoise(num_envs, action_dim, scale, device, steps)
+    if kind == "held" and hold > 1:
+        return HeldNoise(num_envs, action_dim, hold, scale, device)
+    return Noise(num_envs, action_dim, scale, device)
