@@ -15,7 +15,8 @@ PACKAGE = "isaaclab_offpolicy"
 
 ORDER = (
     "__main__", "cli", "benchmarks", "tasks", "agents", "runners", "algorithms", "exploration", "symmetry",
-    "action_bounds", "assets", "robots", "evaluation", "environments", "training", "engine", "options", "published", "errors",
+    "action_bounds", "assets", "robots", "evaluation", "environments", "training", "engine", "options", "published",
+    "errors",
 )  # fmt: skip
 """Packages and modules of the package, from the top to the bottom; each imports only what stands below it."""
 

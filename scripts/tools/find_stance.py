@@ -25,11 +25,11 @@ from isaaclab_offpolicy.action_bounds import JOINT_LIMITS, ActionBounds, BoundsE
 from isaaclab_offpolicy.action_bounds.environment import action_scale_and_offset, robot_mirror
 from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent
-from isaaclab_offpolicy.exploration import HeldNoise
 from isaaclab_offpolicy.cli.main import guard
 from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.errors import UserError
 from isaaclab_offpolicy.evaluation import velocity_tracking
+from isaaclab_offpolicy.exploration import HeldNoise
 from isaaclab_offpolicy.options import positive_int
 from isaaclab_offpolicy.runners.simulation import running_task
 

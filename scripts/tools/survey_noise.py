@@ -19,10 +19,10 @@ import torch
 
 from isaaclab_offpolicy.agents.configuration import resolve
 from isaaclab_offpolicy.agents.registry import find_agent
-from isaaclab_offpolicy.exploration import HeldNoise
 from isaaclab_offpolicy.cli.main import guard
 from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
+from isaaclab_offpolicy.exploration import HeldNoise
 from isaaclab_offpolicy.options import positive_int
 from isaaclab_offpolicy.runners.simulation import running_task
 
