@@ -55,6 +55,20 @@ def test_log_prob_of_samples_is_consistent_with_that_of_actions() -> None:
     torch.testing.assert_close(distribution.log_prob(action), unit_log_prob - log_half, rtol=1e-6, atol=1e-6)
 
 
+def test_batches_may_have_several_dimensions() -> None:
+    distribution = SquashedGaussianDistribution(3, LOW, HIGH).double()
+    output, noise = torch.randn(4, 5, 2, 3, dtype=torch.float64) * 0.3, torch.randn(4, 5, 3, dtype=torch.float64)
+    distribution.update(output)
+    normalized, log_prob = distribution.rsample_normalized(output, noise)
+    density = distribution.log_prob(distribution.to_action(normalized))
+    assert log_prob.shape == density.shape == (4, 5)
+    for i, row in enumerate(output):
+        distribution.update(row)
+        rows = distribution.rsample_normalized(row, noise[i])
+        torch.testing.assert_close(rows, (normalized[i], log_prob[i]))
+        torch.testing.assert_close(distribution.log_prob(distribution.to_action(rows[0])), density[i])
+
+
 def test_gradients_of_the_log_prob_are_finite_at_the_edges() -> None:
     # a million cases in single precision, most of them saturated
     distribution = SquashedGaussianDistribution(3, LOW, HIGH)
@@ -87,6 +101,8 @@ def test_scaling_and_its_inverse() -> None:
     torch.testing.assert_close(distribution.to_normalized(distribution.to_action(unit)), unit, rtol=0, atol=1e-6)
     torch.testing.assert_close(distribution.to_action(torch.ones(3)), torch.tensor(HIGH))
     torch.testing.assert_close(distribution.to_action(-torch.ones(3)), torch.tensor(LOW))
+    beyond = torch.tensor([LOW, HIGH]) + torch.tensor([[-0.3], [0.3]])
+    assert distribution.to_normalized(beyond).tolist() == [[-1.0] * 3, [1.0] * 3]
 
 
 def test_entropy_and_divergence_against_the_gaussian() -> None:
@@ -95,6 +111,8 @@ def test_entropy_and_divergence_against_the_gaussian() -> None:
     distribution.update(torch.tensor([[[0.1], [math.log(0.9)]]], dtype=torch.float64))
     expected = math.log(0.9 / 0.7) + (0.7**2 + 0.2**2) / (2 * 0.9**2) - 0.5
     assert distribution.kl_divergence(old, distribution.params).item() == pytest.approx(expected, abs=1e-9)
+    several = [tuple(p.expand(4, 5, 3) for p in params) for params in (old, distribution.params)]
+    torch.testing.assert_close(distribution.kl_divergence(*several), torch.full((4, 5), 3 * expected).double())
     many = distribution_at(0.3, 0.7, -1.0, 3.0)
     many.update(torch.tensor([[[0.3], [math.log(0.7)]]], dtype=torch.float64).expand(200_000, 2, 1))
 
@@ -125,6 +143,16 @@ def test_start_options() -> None:
     plain = MLPModel(obs, {"actor": ["policy"]}, "actor", 3, [32], distribution_cfg={"class_name": cfg["class_name"]})
     plain(obs, stochastic_output=True)
     assert plain.output_std.std() > 0.0
+    # before the first observation, and the range of SB3 and SBX
+    assert SquashedGaussianDistribution(2).std.tolist() == [[1.0, 1.0]]
+    mean, log_std = plain.distribution.split(torch.tensor([[[9.0] * 3, [-50.0, 0.5, 50.0]]]))
+    assert mean.tolist() == [[9.0] * 3] and log_std.tolist() == [[-20.0, 0.5, 2.0]]
+    # unasked, the mean starts in the middle of the box
+    cfg |= {"init_at_zero": False}
+    middle = MLPModel(obs, {"actor": ["policy"]}, "actor", 3, [32], distribution_cfg=cfg)
+    middle(obs, stochastic_output=True)
+    assert (middle.output_mean - torch.tensor([-0.45, 1.1, 0.625])).abs().max() < 0.05
+    assert not SquashedGaussianDistribution(2).init_at_zero
 
 
 @pytest.mark.parametrize("kind", ["jit", "onnx"])
@@ -168,7 +196,13 @@ def test_exports_equal_the_policy_and_keep_the_bounds(kind: str, tmp_path) -> No
     assert (edge >= torch.tensor(LOW)).all() and (edge <= torch.tensor(HIGH)).all()
 
 
-@pytest.mark.parametrize(("low", "high"), [([0.0], [0.0]), ([1.0], [0.0]), ([0.0], [math.inf]), ([0.0, 1.0], [1.0])])
+@pytest.mark.parametrize(("low", "high"), [([0.0], [0.0]), ([1.0], [0.0]), ([0.0], [math.inf]), ([-math.inf], [0.0])])
 def test_bad_bounds_are_refused(low: list[float], high: list[float]) -> None:
     with pytest.raises(ValueError, match="bounds"):
         SquashedGaussianDistribution(1, low, high)
+    with pytest.raises(ValueError, match="bounds"):  # one joint is enough
+        SquashedGaussianDistribution(2, [-1.0, *low], [1.0, *high])
+    with pytest.raises(ValueError, match=r"bounds of \(2,\) and \(1,\)"):
+        SquashedGaussianDistribution(1, [-1.0, -1.0], [1.0])
+    with pytest.raises(ValueError, match=r"bounds of \(1,\) and \(2,\)"):
+        SquashedGaussianDistribution(1, [-1.0], [1.0, 1.0])

@@ -150,11 +150,34 @@ def test_shapes_of_a_sample() -> None:
 def test_sampling_is_uniform_over_what_is_stored() -> None:
     buffer = filled(steps=20, num_envs=4)
     buffer.reward[:] = torch.arange(buffer.rows).unsqueeze(-1) * 4.0 + torch.arange(4)
-    batch = buffer.sample(40, 1000, torch.Generator().manual_seed(1))
+    torch.manual_seed(1)
+    batch = buffer.sample(40, 1000)
     counts = torch.bincount(batch.reward.flatten().long(), minlength=80)
     assert counts.shape == (80,)  # twenty rows of four environments, and nothing else
     # chi-squared of 80 cells: mean 79, standard deviation 12.6
     assert ((counts - 500.0) ** 2 / 500.0).sum() < 79 + 5 * 12.6
+
+
+def test_what_is_left_out_is_sampled_no_more_and_ends_returns() -> None:
+    buffer = ReplayBuffer(60, 3, {"policy": 1}, 1, n_steps=3, gamma=0.5)
+    never = torch.zeros(3, dtype=torch.bool)
+    obs = {"policy": torch.zeros(3, 1)}
+    buffer.reset(obs)
+    for step in range(6):
+        buffer.add(torch.zeros(3, 1), torch.full((3,), 10.0**step), never, never, obs)
+        if step == 3:
+            # of the first environment the last transition, of the second the observation after it
+            buffer.leave_out(torch.tensor([True, False, False]), torch.tensor([False, True, False]))
+    age = torch.arange(6).flip(0).expand(3, 6)
+    batch = buffer.gather(SampleIndices(age, torch.arange(3).unsqueeze(-1).expand(3, 6), buffer._row))
+    assert batch.weight.tolist() == [[1, 1, 1, 0, 1, 1], [1, 1, 1, 1, 0, 1], [1] * 6]
+    returns = [1 + 5 + 25, 10 + 50 + 250, 100 + 500 + 2500, 1000 + 5000 + 25000, 10000 + 50000, 100000]
+    assert batch.reward[2].tolist() == returns
+    # no return goes on into a transition that is left out; one that goes over the lost observation does not need it
+    ended = batch.weight * batch.reward
+    assert ended[0].tolist() == [31, 10 + 50, 100, 0, *returns[4:]]
+    assert batch.discount[0].tolist()[:3] == [0.125, 0.25, 0.5]
+    assert ended[1].tolist() == [*returns[:4], 0, returns[5]]
 
 
 def test_observations_are_stored_once() -> None:
