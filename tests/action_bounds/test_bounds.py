@@ -133,7 +133,59 @@ def test_joint_limits_as_bounds() -> None:
     assert bounds.low == (-6.0, -3.0) and bounds.high == (6.0, 2.0)
     with pytest.raises(BoundsError, match="joint 'a' has no position limits; give bounds as ±X"):
         ActionBounds.from_joint_limits(["a"], [(-float("inf"), 1.0)], [0.0], [1.0])
-    with pytest.raises(BoundsError, match="joint 'a': action scale"):
-        ActionBounds.from_joint_limits(["a"], [(-1.0, 1.0)], [0.0], [0.0])
+    for scale in (0.0, -0.5, float("nan")):
+        with pytest.raises(BoundsError, match="joint 'a': action scale"):
+            ActionBounds.from_joint_limits(["a"], [(-1.0, 1.0)], [0.0], [scale])
     with pytest.raises(BoundsError, match="is not below high"):
         ActionBounds.from_joint_limits(["a"], [(1.0, -1.0)], [0.0], [1.0])
+
+
+def test_bounds_around_the_default_pose_are_the_reach_over_the_scale() -> None:
+    bounds = ActionBounds.around_default_pose(["a", "b"], 0.3, [0.1, -0.8], [0.5, 0.25])
+    assert bounds.high == pytest.approx((0.6, 1.2)) and bounds.low == pytest.approx((-0.6, -1.2))
+    assert bounds.targets() == [pytest.approx((-0.2, 0.4)), pytest.approx((-1.1, -0.5))]
+    for reach in (0.0, -0.3, float("inf"), float("nan")):
+        with pytest.raises(BoundsError, match="finite positive"):
+            ActionBounds.around_default_pose(["a"], reach, [0.0], [1.0])
+    assert ActionBounds.around_default_pose(["a"], 1e-3, [0.0], [1.0]).high == (1e-3,)
+
+
+def test_a_factor_grows_bounds_about_action_zero() -> None:
+    bounds = ActionBounds(("a", "b"), (-1.0, 0.5), (0.25, 2.0), "by hand")
+    larger = bounds.scaled(1.25)
+    assert larger.low == (-1.25, 0.625) and larger.high == (0.3125, 2.5) and larger.source == "by hand × 1.25"
+    assert bounds.scaled(0.5).high == (0.125, 1.0)
+    assert bounds.scaled(1.0) is bounds
+    for factor in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(BoundsError, match="finite positive"):
+            bounds.scaled(factor)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fits"),
+    [
+        (1000.0, 1000.002, True), (1000.0, 1000.0005, False), (-1000.0, -999.9995, False), (-0.0005, 0.0005, True),
+        (0.0, 1.1e-30, True), (0.0, 0.9e-30, False), (1.0, 1.0, False), (-1e30, 1e30, True), (0.0, 1.1e30, False),
+    ],
+)  # fmt: skip
+def test_bounds_are_apart_and_finite_in_single_precision(low: float, high: float, fits: bool) -> None:
+    if fits:
+        assert ActionBounds(("a",), (low,), (high,)).high == (high,)
+    else:
+        with pytest.raises(BoundsError, match="joint 'a'"):
+            ActionBounds(("a",), (low,), (high,))
+
+
+def test_scales_are_positive() -> None:
+    with pytest.raises(BoundsError, match=r"joint 'b': action_scale 0\.0 is not positive"):
+        ActionBounds(("a", "b"), (-1.0, -1.0), (1.0, 1.0), action_scale=(0.5, 0.0), default_pose=(0.0, 0.0))
+
+
+def test_what_a_file_says_besides_is_kept(tmp_path: Path) -> None:
+    names = ("a", "b")
+    one = ActionBounds(names, (-1.0, 0.5), (0.25, 2.0), "by hand", {"samples": 7}, (0.5, 0.5), (0.1, 0.2))
+    assert one.to_dict()["action_scale"] == 0.5 and one.to_dict()["default_pose"] == {"a": 0.1, "b": 0.2}
+    one.to_yaml(tmp_path / "bounds.yaml")
+    again = ActionBounds.from_yaml(tmp_path / "bounds.yaml")
+    assert again == one and again.info == {"samples": 7}
+    assert "info" not in ActionBounds(names, (-1.0, 0.5), (0.25, 2.0)).to_dict()

@@ -231,6 +231,12 @@ def test_smaller_formats_stay_within_their_error(storage: str, error: float, sma
     assert full.nbytes / small.nbytes > smaller
 
 
+def test_half_precision_keeps_its_largest_number_in_place_of_infinity() -> None:
+    buffer = ReplayBuffer(4, 2, {"policy": 1}, 1, storage="float16")
+    buffer.reset({"policy": torch.tensor([[1.0e6], [-1.0e6]])})
+    assert buffer.obs["policy"][0].tolist() == [[65504.0], [-65504.0]]
+
+
 def test_ten_million_transitions_on_rough_terrain_fit_in_twelve_gigabytes() -> None:
     def size(storage: str) -> float:
         small = ReplayBuffer(20 * 4096, 4096, {"policy": 235}, 12, 3, storage=storage)
