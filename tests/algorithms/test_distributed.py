@@ -98,7 +98,7 @@ STEP = {"ent_coef": "auto_0.1", "max_grad_norm": 1.0}
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
     # processes of their own: no fork of one that has threads
-    cfgs = (train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2), train_cfg(**STEP))
+    cfgs = (train_cfg(learning_starts=64, replay_ratio=1 / 8, policy_delay=2, noise_hold=3), train_cfg(**STEP))
     mp.spawn(work, (*cfgs, str(folder)), nprocs=WORLD)  # type: ignore[no-untyped-call]
     left, right = (torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(WORLD))
     assert left["num_updates"] == right["num_updates"] > 20
@@ -106,7 +106,7 @@ def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
     # 41 observations of 8 environments in each of two processes
     assert int(left["critic_obs_normalizer_state_dict"]["count"]) == 41 * 8 * WORLD
     assert left.pop("action_bounds") == right.pop("action_bounds")
-    held = [state.pop("progress")["noise"][1] for state in (left, right)]
+    held = [state.pop("progress")["noise"]["held:3"][0] for state in (left, right)]
     assert not torch.equal(*held), "each explores by itself"
     torch.testing.assert_close(left, right, rtol=0, atol=0)
 

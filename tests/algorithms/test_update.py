@@ -78,7 +78,8 @@ def assert_same(left: SAC, right: SAC) -> dict[str, Any]:
     assert bounds[0] == bounds[1]
     schedules = [state["progress"].pop("schedule") for state in states]
     assert schedules[0] == schedules[1]
-    torch.testing.assert_close(*states, rtol=1e-5, atol=1e-5)
+    # Adam divides by the size of a gradient: of one that is nearly zero the last bits move a weight
+    torch.testing.assert_close(*states, rtol=1e-4, atol=1e-4)
     return states[0]
 
 
@@ -106,7 +107,7 @@ def test_backends_learn_the_same(make_sac, train_cfg, backend: str, model: dict,
     for module in ("actor", "critic", "critic_target"):
         before, after = start[f"{module}_state_dict"], end[f"{module}_state_dict"]
         moved = max(float((after[name] - before[name]).abs().max()) for name in before)
-        assert moved > 1e-3, f"{module} has moved by more than the tolerance"
+        assert moved > 2e-3, f"{module} has moved by much more than the tolerance"
     # a checkpoint of the plain one, in which the optimizers have a new state, and a falling learning rate
     for sac in (plain, fast):
         sac.load(copy.deepcopy({**start, "num_updates": 0}), None, strict=True)

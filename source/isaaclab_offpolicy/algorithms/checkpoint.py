@@ -55,7 +55,7 @@ def save(sac: SAC) -> dict[str, Any]:
             "uniform_until": sac.uniform_until,
             "schedule": list(sac.rate),
             "schedule_start": sac.schedule_start,
-            "noise": [sac.noise.kind, *sac.noise.state()],
+            "noise": {sac.noise.kind: sac.noise.state()},
         },
     }
     # so that a machine without the device can read it; Isaac Lab's play does not say where to put the tensors
@@ -110,7 +110,7 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
     sac.schedule_start = sac.num_timesteps
     if progress:
         sac._env_steps, sac._steps_owed = progress["env_steps"], progress["steps_owed"]
-        kind, *state = progress["noise"]
+        ((kind, state),) = progress["noise"].items()
         if sac.world_size == 1:  # other processes shall not have the first one's noise
             sac.noise.restore(kind, state)
         before = LearningRate(*progress["schedule"])
