@@ -14,7 +14,7 @@ SOURCE = ROOT / "source"
 PACKAGE = "isaaclab_offpolicy"
 
 ORDER = (
-    "__main__", "cli", "benchmarks", "tasks", "agents", "runners", "algorithms", "exploration", "symmetry",
+    "__main__", "cli", "benchmarks", "tasks", "agents", "runners", "algorithms", "replay", "exploration", "symmetry",
     "action_bounds", "assets", "robots", "evaluation", "environments", "training", "engine", "options", "published",
     "errors",
 )  # fmt: skip
@@ -92,4 +92,4 @@ def test_modules_fit_a_readers_head() -> None:
     backends = sum(length for name, length in algorithms.items() if ".backends" in name)
     kernels = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCE.rglob("*.cpp"))
     assert backends + kernels < 1500
-    assert sum(algorithms.values()) - backends < 2550
+    assert sum(algorithms.values()) - backends < 2500

@@ -30,16 +30,16 @@ def discounted_cost(policy) -> float:
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "target_entropy", "flaws", "symmetry", "noise"),
+    ("n_steps", "target_entropy", "flaws", "symmetry", "noise", "critics"),
     [
-        (1, "auto", 0.0, False, "held"),
-        (3, -2.0, 0.0, False, "zeta"),
-        (3, -2.0, 0.01, False, "held"),
-        (3, -2.0, 0.0, True, "pink"),
+        (1, "auto", 0.0, False, "held", {}),
+        (3, -2.0, 0.0, False, "zeta", {"predicts": "quantiles"}),
+        (3, -2.0, 0.01, False, "held", {"predicts": "categorical", "value_range": [-40.0, 1.0]}),
+        (3, -2.0, 0.0, True, "pink", {"predicts": "hl-gauss", "value_range": [-40.0, 1.0]}),
     ],
 )
 def test_sac_comes_within_ten_percent_of_the_computed_optimum(
-    train_cfg, n_steps: int, target_entropy, flaws: float, symmetry: bool, noise: str
+    train_cfg, n_steps: int, target_entropy, flaws: float, symmetry: bool, noise: str, critics: dict
 ) -> None:
     gain = torch.tensor(regulator(LinearQuadraticEnv, GAMMA), dtype=torch.float32)
     optimum = discounted_cost(lambda state: -state @ gain.T)
@@ -53,6 +53,7 @@ def test_sac_comes_within_ten_percent_of_the_computed_optimum(
         noise=noise, noise_hold=4,
     )  # fmt: skip
     cfg["max_iterations"] = iterations
+    cfg["critic"] |= critics
     runner = OnPolicyRunner(env, cfg, log_dir=None, device="cpu")
     runner.learn(iterations)
     assert (runner.alg.guard.left_out > 0.005 * iterations * 10 * 32) == (flaws > 0.0)

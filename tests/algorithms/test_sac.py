@@ -16,7 +16,7 @@ from environments import CountSynchronisations, FlawedEnv, LinearQuadraticEnv
 from isaaclab_offpolicy.action_bounds import BoundsError
 from isaaclab_offpolicy.algorithms import SAC, NonFiniteError
 from isaaclab_offpolicy.algorithms.batch import ActorBatch
-from isaaclab_offpolicy.algorithms.replay_buffer import SampleIndices
+from isaaclab_offpolicy.replay import SampleIndices
 from isaaclab_offpolicy.training.health import ROWS
 
 
@@ -667,3 +667,23 @@ def test_a_timeout_without_its_last_observation_is_an_error(make_sac) -> None:
     with pytest.raises(ValueError, match="last observation is missing"):
         sac.process_env_step(obs, ones, ones, {"time_outs": ones})
     assert len(sac.storage) == 0
+
+
+def test_the_replay_ratio_goes_linearly_to_its_end(make_sac) -> None:
+    env = LinearQuadraticEnv(8)
+    sac = make_sac(
+        env,
+        replay_ratio=1 / 2,
+        replay_ratio_end=1 / 8,
+        schedule_steps=800,
+        batch_size=8,
+        learning_starts=0,
+        train_freq=1,
+    )
+    counts = []
+    for _ in range(200):
+        run(sac, env, 1)
+        counts.append(sac.num_updates)
+    expected = [8 * (1 / 2 + min(1.0, (8 * (i + 1)) / 800) * (1 / 8 - 1 / 2)) for i in range(200)]
+    assert counts == pytest.approx([sum(expected[: i + 1]) for i in range(200)], abs=1.001)
+    assert counts[-1] - counts[-101] == 100, "an eighth of 8 transitions a step at the end"

@@ -92,6 +92,9 @@ def assert_same(left: SAC, right: SAC) -> dict[str, Any]:
             {"n_critics": 3, "layer_norm": False, "activation": "tanh"},
             {"ent_coef": 0.1, "max_grad_norm": 0.5, "q_aggregation": "mean", "actor_learning_rate": 1e-4},
         ),
+        ({"predicts": "quantiles"}, {"q_aggregation": "mean"}),
+        ({"predicts": "categorical", "value_range": (-9.0, 9.0)}, {}),
+        ({"predicts": "hl-gauss", "value_range": (-9.0, 9.0), "atoms": 31}, {}),
     ],
 )
 def test_backends_learn_the_same(make_sac, train_cfg, backend: str, model: dict, algorithm: dict) -> None:

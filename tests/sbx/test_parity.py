@@ -33,8 +33,8 @@ from tensordict import TensorDict
 
 from isaaclab_offpolicy.algorithms import SAC, losses
 from isaaclab_offpolicy.algorithms.batch import CriticBatch
-from isaaclab_offpolicy.algorithms.replay_buffer import ReplayBatch, ReplayBuffer, SampleIndices
 from isaaclab_offpolicy.algorithms.update import ACTOR_METRICS, CRITIC_METRICS
+from isaaclab_offpolicy.replay import ReplayBatch, ReplayBuffer, SampleIndices
 from sbx import SAC as SBXSAC
 
 OBS, ACT, BATCH, STEPS = 7, 3, 64, 4

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from isaaclab_offpolicy.algorithms import ReplayBuffer
-from isaaclab_offpolicy.algorithms.replay_buffer import STORAGES
+from isaaclab_offpolicy.replay import STORAGES
 from isaaclab_offpolicy.training import replay_files
 from isaaclab_offpolicy.training.replay_files import OVERLAP, ReplayFiles, load_replay
 

@@ -33,6 +33,18 @@ def agents_of(spec: RobotSpec, rough: bool) -> dict[str, Callable[[], Any]]:
     def rsl_rl_sac_cpu() -> SacRunnerCfg:
         return sac_cpu(sac(spec, rough), spec)
 
+    def rsl_rl_tqc() -> SacRunnerCfg:
+        return distributional(rsl_rl_sac(), "quantiles")
+
+    def rsl_rl_tqc_cpu() -> SacRunnerCfg:
+        return distributional(rsl_rl_sac_cpu(), "quantiles")
+
+    def rsl_rl_sac_c51() -> SacRunnerCfg:
+        return distributional(rsl_rl_sac(), "categorical")
+
+    def rsl_rl_sac_c51_cpu() -> SacRunnerCfg:
+        return distributional(rsl_rl_sac_cpu(), "categorical")
+
     def sbx_sac() -> Sb3OffPolicyCfg:
         return sbx(spec, rough)
 
@@ -53,7 +65,10 @@ def agents_of(spec: RobotSpec, rough: bool) -> dict[str, Callable[[], Any]]:
     def sb3_ppo() -> Any:
         return sb3_ppo_of(spec, rough, "sb3")
 
-    makers = (rsl_rl, rsl_rl_sac, rsl_rl_sac_cpu, sbx_sac, sbx_sac_cpu, sbx_tqc, sbx_ppo, sb3_sac, sb3_ppo)
+    makers = (
+        rsl_rl, rsl_rl_sac, rsl_rl_sac_cpu, rsl_rl_tqc, rsl_rl_tqc_cpu, rsl_rl_sac_c51, rsl_rl_sac_c51_cpu,
+        sbx_sac, sbx_sac_cpu, sbx_tqc, sbx_ppo, sb3_sac, sb3_ppo,
+    )  # fmt: skip
     return {f"{make.__name__}_cfg_entry_point": make for make in makers}
 
 
@@ -146,6 +161,22 @@ def sac_cpu(cfg: SacRunnerCfg, spec: RobotSpec | None = None) -> SacRunnerCfg:
     algorithm.ent_coef = "auto_0.003"
     # a standard deviation of 0.15 of the half-range, which FlashSAC takes, too (arXiv:2604.04539)
     algorithm.target_entropy = -0.5 * joints
+    return cfg
+
+
+def distributional(cfg: SacRunnerCfg, predicts: str) -> SacRunnerCfg:
+    """Let the critics predict the distribution of the return, as TQC (``quantiles``) and C51 (``categorical``).
+
+    Args:
+        cfg: The configuration, changed in place.
+        predicts: What they predict; see :class:`~isaaclab_offpolicy.algorithms.rsl_rl_cfg.SacCriticCfg`.
+
+    Returns:
+        The same configuration.
+    """
+    cfg.critic.predicts = predicts  # type: ignore[attr-defined]
+    if predicts == "quantiles":
+        cfg.algorithm.q_aggregation = "mean"  # TQC leaves out quantiles of all critics together
     return cfg
 
 

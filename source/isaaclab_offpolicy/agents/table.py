@@ -40,6 +40,10 @@ class AgentSpec(NamedTuple):
 _SPECS = (
     AgentSpec("sac-cpu", "rsl_rl_sac_cpu_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
     AgentSpec("sac-gpu", "rsl_rl_sac_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("tqc-cpu", "rsl_rl_tqc_cpu_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("tqc-gpu", "rsl_rl_tqc_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sac-c51-cpu", "rsl_rl_sac_c51_cpu_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
+    AgentSpec("sac-c51-gpu", "rsl_rl_sac_c51_cfg_entry_point", "rsl_rl", num_envs_cpu=256, num_envs_gpu=1024),
     AgentSpec("ppo", "rsl_rl_cfg_entry_point", "rsl_rl", num_envs_cpu=512),
     AgentSpec("sbx-sac", "sbx_sac_cfg_entry_point", "sbx", num_envs_cpu=256, num_envs_gpu=1024),
     AgentSpec("sbx-sac-cpu", "sbx_sac_cpu_cfg_entry_point", "sbx", num_envs_cpu=256, num_envs_gpu=1024),
@@ -52,7 +56,9 @@ _SPECS = (
 AGENTS = {spec.name: spec for spec in _SPECS}
 """All agents by name."""
 
-BY_DEVICE = {"sac": {"cpu": ("sac-cpu", "sac-gpu"), "cuda": ("sac-gpu",)}}
+BY_DEVICE = {
+    name: {"cpu": (f"{name}-cpu", f"{name}-gpu"), "cuda": (f"{name}-gpu",)} for name in ("sac", "tqc", "sac-c51")
+}
 """Names that stand for the preset that fits the device: the first that the task has."""
 
 NAMES = (*BY_DEVICE, *AGENTS)

@@ -3,11 +3,11 @@
 
 """SAC and what it is made of."""
 
+from isaaclab_offpolicy.replay import ReplayBatch, ReplayBuffer
 from isaaclab_offpolicy.training.finite import NonFiniteError
 
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
-from .replay_buffer import ReplayBatch, ReplayBuffer
 from .sac import SAC
 from .temperature import EntropyCoef
 

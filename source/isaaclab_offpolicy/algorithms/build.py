@@ -21,16 +21,19 @@ from isaaclab_offpolicy.environments.final_observations import request_final_obs
 from isaaclab_offpolicy.environments.spaces import action_width, check_observations
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.exploration import make_noise
+from isaaclab_offpolicy.replay import PrefetchingReplayBuffer, ReplayBuffer
 from isaaclab_offpolicy.symmetry import find_symmetry
 from isaaclab_offpolicy.training.finite import FiniteGuard, expire_episodes
 
 from .critic import QEnsemble
-from .prefetch import PrefetchingReplayBuffer
-from .replay_buffer import ReplayBuffer
+from .reward_scale import VALUE_LIMIT
 from .rsl_rl_cfg import SacAlgorithmCfg
 
 if TYPE_CHECKING:
     from .sac import SAC
+
+REWARD_LIMIT = 0.05
+"""More than a velocity task's reward in a step: tracking weighs 1.5 + 0.75 at most, times a step of 0.02 s."""
 
 
 def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
@@ -60,7 +63,7 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
     if getattr(env, "clip_actions", None) is not None:
         raise ValueError("SAC's actions have bounds of their own, which clip_actions would cut; leave it at None")
     options = SacAlgorithmCfg(**alg_cfg)
-    if options.schedule == "linear" and not options.schedule_steps:
+    if (options.schedule == "linear" or options.replay_ratio_end is not None) and not options.schedule_steps:
         options.schedule_steps = cfg["max_iterations"] * cfg["num_steps_per_env"] * env.num_envs
     world_size = (cfg.get("multi_gpu") or {"world_size": 1})["world_size"]
     cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
@@ -73,6 +76,9 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
     critic_obs_dim = sum(obs[group].shape[-1] for group in critic_groups)
     normalizes = critic_cfg.pop("obs_normalization", False)
     critic_cfg.pop("distribution_cfg", None)
+    if critic_cfg.get("value_range") is None:
+        furthest = VALUE_LIMIT if options.normalize_rewards else REWARD_LIMIT / max(1.0 - options.gamma, 1.0e-3)
+        critic_cfg["value_range"] = (-furthest, furthest)
     critic: QEnsemble = critic_class(critic_obs_dim, env.num_actions, **critic_cfg)
     print(f"Actor: {actor}\nCritic: {critic}")
     if not normalizes:
@@ -136,8 +142,9 @@ def _bounds(env: VecEnv, options: SacAlgorithmCfg) -> tuple[ActionBounds, Bounds
 def _replay_buffer(options: SacAlgorithmCfg, env: VecEnv, groups: dict[str, int], device: torch.device) -> ReplayBuffer:
     """The replay buffer, on the learner's device or elsewhere."""
     size = options.buffer_size, env.num_envs, groups, env.num_actions, options.n_steps, options.gamma
+    ages = options.replay_recency, options.replay_newest
     if options.replay_device is None:
-        return ReplayBuffer(*size, device, options.replay_storage)
+        return ReplayBuffer(*size, device, options.replay_storage, False, *ages)
     own = torch.device(options.replay_device)
     pinned = device.type == "cuda" and own.type == "cpu"
-    return PrefetchingReplayBuffer(*size, own, options.replay_storage, pinned, learner_device=device)
+    return PrefetchingReplayBuffer(*size, own, options.replay_storage, pinned, *ages, learner_device=device)

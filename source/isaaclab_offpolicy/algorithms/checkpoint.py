@@ -58,6 +58,8 @@ def save(sac: SAC) -> dict[str, Any]:
             "noise": {sac.noise.kind: sac.noise.state()},
         },
     }
+    if sac.reward_scale is not None:
+        saved["reward_scale"] = sac.reward_scale.state()
     # so that a machine without the device can read it; Isaac Lab's play does not say where to put the tensors
     return tree_map_only(torch.Tensor, torch.Tensor.cpu, saved)
 
@@ -97,6 +99,11 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
         for name in ("critic", "critic_target", "critic_obs_normalizer"):
             modules(sac)[name].load_state_dict(saved[f"{name}_state_dict"], strict=strict)
         differences.append(sac.entropy_coef.restore(saved["entropy_coef_state_dict"]))
+        if (sac.reward_scale is None) != ("reward_scale" not in saved):
+            before = "were" if sac.reward_scale is None else "were not"
+            differences.append(f"rewards {before} normalised: the critics' values have another size now")
+        elif sac.reward_scale is not None:
+            sac.reward_scale.restore(saved["reward_scale"])
     if what.get("optimizer"):
         states = {name: saved.get(f"{name}_optimizer_state_dict") for name in sac.updater.optimizers()}
         for name, state in states.items():

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from rsl_rl.utils import resolve_nn_activation
 from torch import nn
 
+from .returns import make_returns
+
 LAYER_NORM_EPS = 1.0e-6
 """Added to the variance: Flax's, with which the published results were made, and not torch's 1e-5."""
 
@@ -30,8 +32,15 @@ class QEnsemble(nn.Module):
         activation: Name of the activation, as rsl_rl knows it.
         layer_norm: Whether hidden layers are normalised before their activation.
         n_critics: Number of Q-functions C.
-        init_output_scale: Factor on the initial weights and biases of the last layer. Zero starts with Q = 0, so that
-            the actor does not climb what is only the networks' initialisation.
+        init_output_scale: Factor on the initial weights and biases of the last layer. Zero starts with Q = 0 (or in the
+            middle of ``value_range``), so that the actor does not climb what is only the networks' initialisation.
+        predicts: What the outputs mean; see :func:`.returns.make_returns`, also for the arguments that follow.
+        atoms: Outputs M of each critic that predicts a distribution.
+        drop: Quantiles left out.
+        value_range: The lowest and the highest return of bins.
+
+    Raises:
+        ValueError: If critics cannot predict that.
     """
 
     def __init__(
@@ -43,11 +52,16 @@ class QEnsemble(nn.Module):
         layer_norm: bool = True,
         n_critics: int = 2,
         init_output_scale: float = 1.0,
+        predicts: str = "mean",
+        atoms: int | None = None,
+        drop: int = 2,
+        value_range: tuple[float, float] = (-5.0, 5.0),
     ) -> None:
         super().__init__()
         self.n_critics = n_critics
+        self.returns = make_returns(predicts, atoms, drop, value_range)
         self.activation = resolve_nn_activation(activation)
-        dims = [obs_dim + action_dim, *hidden_dims, 1]
+        dims = [obs_dim + action_dim, *hidden_dims, self.returns.outputs]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         self.norm_weights, self.norm_biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in pairwise(dims):
@@ -64,14 +78,14 @@ class QEnsemble(nn.Module):
                 self.norm_biases.append(nn.Parameter(torch.zeros(n_critics, 1, width)))
 
     def forward(self, obs: torch.Tensor, normalized_action: torch.Tensor | None = None) -> torch.Tensor:
-        """Q-values.
+        """What :attr:`returns` is predicted from.
 
         Args:
             obs: Normalised observations, shape [B, D]; or observations and actions side by side, shape [B, D + A].
             normalized_action: Actions scaled to [-1, 1], shape [B, A], if they are not there.
 
         Returns:
-            Q-values, shape [C, B].
+            Shape [C, B] for one output, Q-values then, and [C, B, M] for several.
         """
         x = obs if normalized_action is None else torch.cat((obs, normalized_action), dim=-1)
         x = x.expand(self.n_critics, -1, -1)
@@ -82,5 +96,7 @@ class QEnsemble(nn.Module):
                 x = F.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPS)
                 x = torch.addcmul(self.norm_biases[i], x, self.norm_weights[i])
             x = self.activation(x)
+        if self.returns.outputs > 1:
+            return torch.bmm(x, self.weights[-1]) + self.biases[-1]
         # a product with one column is slow as a matrix product
         return (x * self.weights[-1].transpose(1, 2)).sum(dim=-1) + self.biases[-1].squeeze(-1)

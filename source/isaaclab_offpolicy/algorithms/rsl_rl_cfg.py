@@ -65,6 +65,20 @@ class SacCriticCfg(RslRlMLPModelCfg):
     init_output_scale: float = 1.0
     """Factor on the initial weights and biases of the last layer; zero starts with Q = 0."""
 
+    predicts: Literal["mean", "quantiles", "categorical", "hl-gauss"] = "mean"
+    """What the critics predict of the return: its ``mean``, its ``quantiles`` (TQC), or probabilities of bins, trained
+    towards the whole distribution (``categorical``, C51's) or a bell around the mean (``hl-gauss``)."""
+
+    atoms: int | None = None
+    """Quantiles or bins of a critic; None takes 25 quantiles, 101 bins, or 151 for HL-Gauss."""
+
+    drop: int = 2
+    """Quantiles that are left out for each critic, the highest of all: less overestimation."""
+
+    value_range: tuple[float, float] | None = None
+    """Lowest and highest discounted return that bins stand for. None takes ±0.05 / (1 - γ): no velocity task gives
+    more than 0.045 a step, the products of weights and step of the control."""
+
 
 @configclass
 class SacAlgorithmCfg:
@@ -89,11 +103,18 @@ class SacAlgorithmCfg:
     """Transitions in the replay buffer, over all environments."""
 
     replay_storage: Literal["float32", "float16", "uint8"] = "float32"
-    """Format of the observations in the replay buffer; see :class:`~.replay_buffer.ObservationRing`."""
+    """Format of the observations in the replay buffer; see :class:`~isaaclab_offpolicy.replay.ObservationRing`."""
 
     replay_device: str | None = None
     """Device of the replay buffer, if it is not the learner's: ``cpu`` where the device's memory is too small. The
     transitions of the next phase are then fetched while the environment steps and the learner learns."""
+
+    replay_recency: float = 1.0
+    """Exponent of the age of what is sampled: 1 is uniform, 2 takes half of every batch from the newest quarter."""
+
+    replay_newest: float = 1.0
+    """Share of all transitions so far, the newest, that is sampled from, until the buffer is full: 0.5 forgets the
+    first half of the training as it goes on. 1 samples from all that the buffer holds."""
 
     save_replay_buffer: bool = True
     """Whether ``train`` writes the replay buffer with each checkpoint, and ``--resume`` goes on with it: 0.5 GB for two
@@ -121,6 +142,9 @@ class SacAlgorithmCfg:
     replay_ratio: float | None = published.REPLAY_RATIO
     """Gradient steps per transition, whatever the number of environments."""
 
+    replay_ratio_end: float | None = None
+    """Replay ratio at the end of a linear change over ``schedule_steps`` transitions; None keeps it."""
+
     gradient_steps: int | None = None
     """Gradient steps per update phase, in place of ``replay_ratio`` (which must be None then)."""
 
@@ -130,6 +154,10 @@ class SacAlgorithmCfg:
     symmetry: bool = False
     """Whether a random half of every batch is replaced by its mirror image, left to right. The task and the bounds have
     to be symmetric; see :func:`~isaaclab_offpolicy.symmetry.find_symmetry`."""
+
+    normalize_rewards: bool = False
+    """Whether rewards are divided by the spread of the returns so far, so that values have the same size on every task;
+    see :class:`~.reward_scale.RewardScale`. A fixed temperature then counts in these units."""
 
     n_steps: int = 1
     """Steps of the return. The published recipe takes 3 on rough terrain."""
@@ -159,7 +187,8 @@ class SacAlgorithmCfg:
     """Schedule of the learning rate."""
 
     schedule_steps: int = 0
-    """Transitions over which a linear schedule falls; 0 takes the whole training (``max_iterations``)."""
+    """Transitions over which a linear schedule of learning rate or replay ratio goes; 0 takes the whole training
+    (``max_iterations``)."""
 
     weight_decay: float = 1.0e-4
     """Decoupled weight decay of actor and critics (optax's default, which the published results used)."""
@@ -250,6 +279,8 @@ def check_options(cfg: SacAlgorithmCfg, world_size: int = 1) -> None:
     check_config(cfg, "algorithm")
     if (cfg.replay_ratio is None) == (cfg.gradient_steps is None):
         raise ValueError("give exactly one of replay_ratio and gradient_steps, and None for the other")
+    if cfg.replay_ratio_end is not None and cfg.replay_ratio is None:
+        raise ValueError("algorithm.replay_ratio_end is the end of replay_ratio, which is None")
     if isinstance(cfg.target_entropy, str) and cfg.target_entropy != "auto":
         raise ValueError(f"algorithm.target_entropy is 'auto' or a number, not '{cfg.target_entropy}'")
     entropy_coef(cfg.ent_coef)

@@ -22,6 +22,7 @@ from torch import nn
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
 from isaaclab_offpolicy.exploration import Noise
+from isaaclab_offpolicy.replay import ReplayBuffer
 from isaaclab_offpolicy.symmetry import HalfMirror, Symmetry, check_bounds
 from isaaclab_offpolicy.training.finite import FiniteGuard, any_of, check_metrics
 from isaaclab_offpolicy.training.health import LearnerHealth
@@ -36,7 +37,7 @@ from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
 from .metrics import Means
 from .normalization import update_statistics
-from .replay_buffer import ReplayBuffer
+from .reward_scale import RewardScale
 from .rsl_rl_cfg import SacAlgorithmCfg, actor_learning_rate, check_options
 from .schedule import LearningRate
 from .temperature import EntropyCoef
@@ -129,10 +130,7 @@ class SAC:
         self.learn_from = self.uniform_until = cfg.learning_starts
         self.schedule_start = 0
         self._env_steps, self._steps_owed = 0, 0.0
-        if cfg.replay_ratio is None:
-            self._steps_per_phase = float(cast(int, cfg.gradient_steps))
-        else:
-            self._steps_per_phase = cfg.replay_ratio * storage.num_envs * cfg.train_freq
+        self.reward_scale = RewardScale(storage.num_envs, storage.gamma, device) if cfg.normalize_rewards else None
         self._normalized_action: torch.Tensor | None = None
         self._has_obs = False
         self._metrics = Means()
@@ -202,6 +200,16 @@ class SAC:
             with torch.inference_mode(False):
                 self.learn(steps)
 
+    @property
+    def _steps_per_phase(self) -> float:
+        """Gradient steps of an update phase at this moment."""
+        if self.cfg.replay_ratio is None:
+            return float(cast(int, self.cfg.gradient_steps))
+        end = self.cfg.replay_ratio if self.cfg.replay_ratio_end is None else self.cfg.replay_ratio_end
+        done = min(1.0, (self.num_timesteps - self.schedule_start) / max(1, self.cfg.schedule_steps))
+        ratio = self.cfg.replay_ratio + done * (end - self.cfg.replay_ratio)
+        return ratio * self.storage.num_envs * self.cfg.train_freq
+
     def compute_returns(self, obs: TensorDict) -> None:
         """Nothing: returns are built when sampling."""
 
@@ -213,7 +221,7 @@ class SAC:
         """
         self.finish_learning()
         if len(self.storage):
-            self._metrics.add(("largest_reward",), self.storage.largest_reward().to(self.device))
+            self._metrics.add(("largest_reward",), self._scaled(self.storage.largest_reward().to(self.device)))
         metrics = self._metrics.pop()
         largest_reward = metrics.pop("largest_reward", 0.0)
         if not self.entropy_coef.learned:
@@ -327,11 +335,16 @@ class SAC:
         noise = torch.randn_like(batch.action)
         actor_noise = torch.randn(len(actor_updates), *noise.shape[1:], device=noise.device)
         critic = CriticBatch(
-            critic_obs, batch.action, batch.reward, batch.discount, batch.weight, critic_next_obs, actor_next_obs, noise
-        )
+            critic_obs, batch.action, self._scaled(batch.reward), batch.discount, batch.weight, critic_next_obs,
+            actor_next_obs, noise,
+        )  # fmt: skip
         # views where the actor's updates come evenly, as they do
         every = slice(actor_updates[0], None, delay) if actor_updates else slice(0)
         return Batches(critic, ActorBatch(actor_obs[every], critic_obs[every], actor_noise), actor_updates)
+
+    def _scaled(self, reward: torch.Tensor) -> torch.Tensor:
+        """Rewards as the critics see them."""
+        return reward if self.reward_scale is None else reward / self.reward_scale()
 
     def finish_learning(self) -> None:
         """Wait for the update phase that runs beside the environment; from now on its policy acts."""
@@ -394,6 +407,8 @@ class SAC:
         terminated, after = dones & ~truncated, cast(Mapping[str, torch.Tensor], obs)
         self.storage.add(action, rewards, terminated, truncated, after, after if final_obs is None else final_obs)
         self.noise.reset(dones)
+        if self.reward_scale is not None:
+            self.reward_scale.update(rewards, dones)
         if lost is not None:
             self.storage.leave_out(any_of(broken.values()), lost)
         self._normalize_from(obs, lost)

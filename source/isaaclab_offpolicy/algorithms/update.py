@@ -59,6 +59,7 @@ class Update:
     ) -> None:
         self.actor, self.critic, self.distribution = actor, critic, distribution
         self.critic_target = copy.deepcopy(critic).requires_grad_(False)
+        self.returns = critic.returns
         self.entropy_coef, self.target_entropy = entropy_coef, target_entropy
         self.cfg, self.backend, self.world_size = cfg, backend, world_size
         self.device = next(critic.parameters()).device
@@ -126,19 +127,20 @@ class Update:
         """The critics' loss, and :data:`CRITIC_METRICS`."""
         with self._cast():
             with torch.no_grad():
-                next_q = self._q_target(batch.next_obs, next_action).float()
-                target = losses.critic_target(
-                    batch.reward, batch.discount, next_q, next_log_prob, self.entropy_coef(), self.cfg.q_aggregation
-                )
-            q = self._q(batch.obs, batch.action).float()
-        loss = losses.critic_loss(q, target, batch.weight)
-        return loss, torch.stack([loss.detach(), q.detach().mean()])
+                following = self._q_target(batch.next_obs, next_action).float()
+            output = self._q(batch.obs, batch.action).float()
+        with torch.no_grad():
+            target = self.returns.target(
+                batch.reward, batch.discount, following, next_log_prob, self.entropy_coef(), self.cfg.q_aggregation
+            )
+        loss = self.returns.loss(output, target, batch.weight)
+        return loss, torch.stack([loss.detach(), self.returns.mean(output.detach()).mean()])
 
     def actor_loss(self, batch: ActorBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """The actor's loss, and the log-probabilities of its actions, shape [B]."""
         with self._cast():
             action, log_prob = self.distribution.rsample_normalized(self._pi(batch.obs).float(), batch.noise)
-            q = self._q(batch.critic_obs, action).float()
+            q = self.returns.mean(self._q(batch.critic_obs, action).float())
         return losses.actor_loss(q, log_prob, self.entropy_coef(), self.cfg.q_aggregation), log_prob.detach()
 
     @torch.no_grad()

@@ -33,7 +33,7 @@ class HalfMirror:
         """Mirror the first half of each batch in place; transitions are sampled in no order.
 
         Args:
-            batch: A :class:`~isaaclab_offpolicy.algorithms.replay_buffer.ReplayBatch`.
+            batch: A :class:`~isaaclab_offpolicy.replay.ReplayBatch`.
         """
         for observations in (batch.obs, batch.next_obs):
             for group, (index, sign) in self._obs.items():

@@ -260,4 +260,5 @@ def _critic(critic: QEnsemble) -> tuple[list[Layer], Shape]:
     norms = list(zip(critic.norm_weights, critic.norm_biases, strict=True)) or [(None, None)] * hidden
     layers = [Layer(critic.weights[i], critic.biases[i], *norms[i], activation) for i in range(hidden)]
     layers.append(Layer(critic.weights[-1], critic.biases[-1], None, None, _activation(nn.Identity())))
-    return layers, lambda batch: (critic.weights[0].shape[0], batch)
+    outputs = (critic.returns.outputs,) if critic.returns.outputs > 1 else ()
+    return layers, lambda batch: (critic.weights[0].shape[0], batch, *outputs)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 
-from .replay_buffer import ReplayBatch, ReplayBuffer, SampleIndices
+from .buffer import ReplayBatch, ReplayBuffer, SampleIndices
 
 
 class PrefetchingReplayBuffer(ReplayBuffer):

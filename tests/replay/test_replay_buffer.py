@@ -13,9 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isaaclab_offpolicy.algorithms import ReplayBuffer
-from isaaclab_offpolicy.algorithms.prefetch import PrefetchingReplayBuffer
-from isaaclab_offpolicy.algorithms.replay_buffer import SampleIndices
+from isaaclab_offpolicy.replay import PrefetchingReplayBuffer, ReplayBuffer, SampleIndices
 from isaaclab_offpolicy.training.replay_files import ReplayFiles, load_replay
 
 
@@ -293,3 +291,34 @@ def test_what_is_fetched_ahead_is_not_disturbed_by_what_is_stored_meanwhile(n_st
     may_go.set()
     # an update phase of another size is sampled anew
     assert buffer.sample(1, 8, 0, between).reward.shape == (1, 8)
+
+
+def with_rows(steps: int, capacity: int = 400, **options: float) -> ReplayBuffer:
+    """A buffer of four environments after so many steps."""
+    buffer = ReplayBuffer(capacity, 4, {"policy": 1}, 1, n_steps=2, **options)
+    buffer.reset({"policy": torch.zeros(4, 1)})
+    no = torch.zeros(4, dtype=torch.bool)
+    for _ in range(steps):
+        buffer.add(torch.zeros(4, 1), torch.zeros(4), no, no, {"policy": torch.zeros(4, 1)})
+    return buffer
+
+
+@pytest.mark.parametrize("recency", [0.5, 1.0, 2.0, 3.0])
+def test_recency_is_an_exponent_of_the_age(recency: float) -> None:
+    age = with_rows(300, recency=recency).sample_indices(100, 512).age.flatten().sort().values
+    assert age[0] == 0 and age[-1] == 99
+    for share in (0.1, 0.25, 0.5, 0.9):
+        # the share of the samples that is younger than u**recency of the oldest is u
+        assert age[int(share * len(age))].item() == pytest.approx(100 * share**recency, abs=1.5)
+
+
+@pytest.mark.parametrize(("steps", "newest", "rows"), [(60, 1.0, 60), (60, 0.5, 30), (400, 0.5, 100), (3, 0.1, 2)])
+def test_the_newest_share_grows_with_the_training(steps: int, newest: float, rows: int) -> None:
+    age = with_rows(steps, newest=newest).sample_indices(20, 512).age
+    assert (int(age.min()), int(age.max())) == (0, rows - 1)
+
+
+@pytest.mark.parametrize("options", [{"recency": 0.0}, {"newest": 0.0}, {"newest": 1.5}, {"recency": math.nan}])
+def test_shares_that_cannot_be_sampled(options: dict) -> None:
+    with pytest.raises(ValueError, match="recency is above 0 and newest a share up to 1"):
+        with_rows(0, **options)

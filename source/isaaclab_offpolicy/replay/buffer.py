@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -136,6 +137,13 @@ class ReplayBuffer:
         storage: Format of the observations, one of :data:`STORAGES`.
         pinned: Whether it lies in pinned host memory, since what is stored comes from a GPU. The host does not wait
             for what the GPU writes there until it reads.
+        recency: Exponent r of the age of what is sampled: :math:`u^r` of the oldest, with u uniform. 1 samples
+            uniformly, 2 takes half of the samples from the newest quarter.
+        newest: Share of all that was ever stored from which is sampled, as long as the buffer holds more: a buffer that
+            grows with the training. 1 takes all that there is.
+
+    Raises:
+        ValueError: If it has no n-step returns, its storage is not known, or a share is none.
     """
 
     def __init__(
@@ -149,7 +157,11 @@ class ReplayBuffer:
         device: str | torch.device = "cpu",
         storage: str = "float32",
         pinned: bool = False,
+        recency: float = 1.0,
+        newest: float = 1.0,
     ) -> None:
+        if not recency > 0.0 or not 0.0 < newest <= 1.0:
+            raise ValueError(f"recency is above 0 and newest a share up to 1, not {recency} and {newest}")
         if n_steps < 1:
             raise ValueError(f"n_steps must be at least 1, not {n_steps}")
         if storage not in STORAGES:
@@ -158,6 +170,7 @@ class ReplayBuffer:
         self.rows = max(capacity // num_envs, n_steps) + 1
         self.num_envs, self.n_steps, self.gamma = num_envs, n_steps, gamma
         self.device, self.storage, self.pinned = torch.device(device), storage, pinned
+        self.recency, self.newest = recency, newest
         self._written: torch.cuda.Event | None = None
         self._obs_dims, self._action_dim = dict(obs_dims), action_dim
         self._allocated = False
@@ -310,7 +323,7 @@ class ReplayBuffer:
         self.is_start[nxt] &= ~observation
 
     def sample_indices(self, gradient_steps: int, batch_size: int, spare: int = 0) -> SampleIndices:
-        """Sample transitions uniformly, all at once.
+        """Sample transitions, all at once.
 
         Args:
             gradient_steps: Number of batches G.
@@ -320,14 +333,18 @@ class ReplayBuffer:
         rows = min(self._filled, self.rows - 1 - spare)
         if rows <= 0:
             raise ValueError("the replay buffer is empty")
+        rows = min(rows, max(self.n_steps, math.ceil(self.newest * self._env_steps)))
         shape, device = (gradient_steps, batch_size), self.device
         # age 0 is the newest transition
-        age = torch.randint(rows, shape, device=device)
+        if self.recency == 1.0:
+            age = torch.randint(rows, shape, device=device)
+        else:
+            age = (rows * torch.rand(shape, device=device) ** self.recency).long().clamp(max=rows - 1)
         env = torch.randint(self.num_envs, shape, device=device)
         return SampleIndices(age, env, self._row)
 
     def sample(self, gradient_steps: int, batch_size: int, following: int = 0, env_steps: int = 0) -> ReplayBatch:
-        """Sample transitions uniformly and gather them.
+        """Sample transitions and gather them.
 
         Args:
             gradient_steps: Number of batches G.
