@@ -73,21 +73,23 @@ RANGES: dict[str, Range] = {
         ("buffer_size", "batch_size", "train_freq", "policy_delay", "n_steps", "noise_hold", "learner_threads",
          "n_critics", "hidden_dims", "net_arch", "num_steps_per_env", "max_iterations", "total_timesteps",
          "save_interval", "log_interval", "keep_checkpoints", "num_learning_epochs", "num_mini_batches",
-         "eval_episodes", "n_epochs", "n_minibatches", "rnn_hidden_dim", "rnn_num_layers",
+         "eval_episodes", "atoms", "n_epochs", "n_minibatches", "rnn_hidden_dim", "rnn_num_layers",
          "algorithm.gradient_steps"), WHOLE,
     ),
     **dict.fromkeys(
-        ("learning_rate", "replay_ratio", "max_grad_norm", "init_std", "init_noise_std", "action_bounds",
+        ("learning_rate", "replay_ratio", "replay_ratio_end", "replay_recency", "max_grad_norm", "init_std",
+         "init_noise_std", "action_bounds",
          "action_bounds_scale", "percentile_bounds_scale", "clip_obs", "clip_actions", "clip_param", "clip_range",
          "desired_kl", "target_kl", "std_range", "step_limit"), POSITIVE,
     ),
     **dict.fromkeys(
         ("learning_starts", "actor_learning_starts", "schedule_steps", "eval_interval", "actor_learning_rate",
          "learning_rate_end", "weight_decay", "ent_coef", "entropy_coef", "value_loss_coef", "init_output_scale",
-         "noise_scale", "max_replay_file_gb", "top_quantiles_to_drop_per_net"), NOT_NEGATIVE,
+         "noise_scale", "max_replay_file_gb", "top_quantiles_to_drop_per_net", "critic.drop"), NOT_NEGATIVE,
     ),
     **dict.fromkeys(("gamma", "lam", "gae_lambda", "max_nonfinite"), FRACTION),
-    "tau": Range(0, 1, above=True), "learning_rate_end_fraction": Range(0, 1, above=True),
+    "tau": Range(0, 1, above=True), "replay_newest": Range(0, 1, above=True),
+    "learning_rate_end_fraction": Range(0, 1, above=True),
     "gradient_steps": Range(-1), "sde_sample_freq": Range(-1), "seed": SEED,
 }  # fmt: skip
 """Ranges of the agents' numbers, of the elements where there are several, by the end of the option's path."""
@@ -219,6 +221,11 @@ def positive_int(text: str) -> int:
 def positive_float(text: str) -> float:
     """A number above zero."""
     return _number(text, POSITIVE, False)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    return _number(text, FRACTION, False)
 
 
 def seed_number(text: str) -> int:

@@ -18,6 +18,7 @@ from isaaclab.cli import load_external_tasks
 from isaaclab.sensors.ray_caster.base_ray_caster import BaseRayCaster
 from isaaclab_tasks.utils import parse_env_cfg
 
+from isaaclab_offpolicy.evaluation.terrain import spread
 from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 
 
@@ -30,6 +31,24 @@ def compare_heights(scanner: Any) -> None:
     difference = (scanner.data.ray_hits_w.torch[..., 2] - heights).abs()
     assert heights.isfinite().all() and heights.std() > 0.02
     assert (difference < 1.0e-3).float().mean() > 0.999, difference.max()
+
+
+def check_tiles(env: Any) -> None:
+    """Kinds and levels of the tiles are those of the mesh: heights of their middles above the floor tell them."""
+    tiles = spread(env)
+    height = env.scene.env_origins[:, 2]
+
+    def heights(kind: str) -> torch.Tensor:
+        of_kind = tiles.kind == tiles.kinds.index(kind)
+        return torch.stack([height[of_kind & (tiles.level == level)].mean() for level in range(tiles.levels)])
+
+    up, down, hill, pit = map(
+        heights, ("pyramid_stairs", "pyramid_stairs_inv", "hf_pyramid_slope", "hf_pyramid_slope_inv")
+    )
+    assert up[0] > 0.2 and down[0] < -0.2 and hill[-1] > 0.5 and pit[-1] < -0.5
+    assert up[-1] > 2.0 * up[0] and down[-1] < 2.0 * down[0], "the hardest last"
+    assert (up.diff() >= 0.0).all() and (down.diff() <= 0.0).all()
+    assert spread(env, 0.5).level.unique().tolist() == [round(0.5 * (tiles.levels - 1))]
 
 
 def main() -> None:
@@ -51,6 +70,7 @@ def main() -> None:
             finite = finite and bool(obs["policy"].isfinite().all())
         assert finite
         compare_heights(env.unwrapped.scene.sensors["height_scanner"])
+        check_tiles(env.unwrapped)
         print(f"RESULT longest step {longest:.3f}")
         env.close()
 

@@ -107,6 +107,33 @@ def test_a_policy_of_one_engine_plays_on_the_other(trained: Path) -> None:
     assert "physics=newton_mjwarp" in result["overrides"] and result["clip"] is None
 
 
+def test_kinds_of_terrain_are_trained_and_evaluated(tmp_path: Path) -> None:
+    task, kinds = "Isaac-Velocity-Rough-Unitree-A1-v0", "boxes,pyramid_stairs_inv"
+    succeed(
+        [
+            *script("train"), "--task", task, "--agent", "sac-c51-cpu", "--num_envs", "16", "--device", "cpu",
+            "--max_iterations", "2", "--terrain", kinds, "agent.algorithm.backend=eager",
+        ],
+        tmp_path,
+    )  # fmt: skip
+    result = tmp_path / "result.json"
+    output = succeed(
+        [
+            *script("evaluate"), "--task", task, "--device", "cpu", "--num_envs", "24", "--episodes", "48",
+            "--by-terrain", "--terrain", kinds, "--out", str(result), "env.episode_length_s=0.4",
+        ],
+        tmp_path,
+    )  # fmt: skip
+    found = json.loads(result.read_text())
+    assert found["by_terrain"]["kinds"] == ["pyramid_stairs_inv", "boxes"]
+    # the task's ten levels, of which no robot leaves one in 0.4 s; and no command asks for it
+    assert found["by_terrain"]["success"] == [[None] * 10] * 2
+    assert found["power"] > 0.0 and found["action_rate"] > 0.0 and found["jerk"] > 0.0
+    low, high = found["return_ci95"]
+    assert low <= found["return_mean"] <= high
+    assert "pyramid_stairs_inv" in output and result.with_suffix(".png").exists()
+
+
 def test_a_policy_is_evaluated_within_a_box(trained: Path) -> None:
     checkpoint = only_run(trained) / "model_3.pt"
     evaluate = [

@@ -32,6 +32,11 @@ class AgentSpec(NamedTuple):
         return self.library != "rsl_rl"
 
     @property
+    def is_sac(self) -> bool:
+        """Whether the package's own learner trains it, as far as its name tells."""
+        return any(f"_{name}_" in self.entry_point for name in ("sac", "tqc")) and not self.is_sb3
+
+    @property
     def folder(self) -> str:
         """Folder of its runs, below ``logs``."""
         return "sbx" if self.is_sb3 else "rsl_rl"

@@ -65,6 +65,35 @@ def add_policy_arguments(
     parser.add_argument(
         "--num_envs", type=positive_int, default=num_envs, help=f"Number of environments; default {num_envs}."
     )
+    add_terrain_argument(parser)
+
+
+def add_terrain_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--terrain``; :func:`terrain_overrides` says what it means."""
+    parser.add_argument(
+        "--terrain",
+        metavar="KIND[,KIND]",
+        help="Kinds of rough terrain, such as pyramid_stairs_inv; default all, as the task has them.",
+    )
+
+
+def terrain_overrides(task: str, kinds: str | None) -> list[str]:
+    """Overrides that leave some kinds of a task's terrain.
+
+    Args:
+        task: A registered task.
+        kinds: Their names with commas between them; None leaves all.
+
+    Raises:
+        ConfigError: If a kind is not known, or the terrain is flat.
+    """
+    if kinds is None:
+        return []
+    from isaaclab_tasks.utils.parse_cfg import load_cfg_from_registry
+
+    from isaaclab_offpolicy.evaluation.terrain import only
+
+    return only(load_cfg_from_registry(task, "env_cfg_entry_point"), kinds.split(","))
 
 
 def parse(

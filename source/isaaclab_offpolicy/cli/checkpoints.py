@@ -21,6 +21,7 @@ from isaaclab_offpolicy.engine import check_device
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.training.runs import CHECKPOINTS_OF, MANIFEST
 
+from .arguments import terrain_overrides
 from .run_options import options_of_run
 
 SELECTORS = ("latest", "best")
@@ -71,6 +72,7 @@ def check_policy_run(args: argparse.Namespace, overrides: Sequence[str], default
         find_agent(task, args.agent, device)  # says what is wrong with it
     checkpoint, agent = find_policy(args.checkpoint, task, args.agent, device, args.experiment_name, default)
     overrides = [item for item in overrides if not item.startswith(OF_TRAINING)]
+    overrides += terrain_overrides(task, args.terrain)
     overrides += options_of_run(checkpoint, task, agent, overrides)
     _, agent_cfg, overrides = resolve(task, agent.entry_point, device, overrides)
     check_checkpoint(checkpoint, agent, agent_cfg)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isaaclab_offpolicy.errors import ConfigError
-from isaaclab_offpolicy.options import positive_int
+from isaaclab_offpolicy.options import positive_int, share
 
 from .arguments import add_policy_arguments, command_parser, parse, refuse
 
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         """
         --task Isaac-Velocity-Flat-Unitree-A1-v0
         --task Isaac-Velocity-Flat-Unitree-A1-v0 --checkpoint best --episodes 512 --seed 2
+        --task Isaac-Velocity-Rough-Anymal-C-v0 --by-terrain --episodes 1024
         """,
     )
     add_policy_arguments(result, num_envs=256)
@@ -38,6 +39,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="BOUNDS",
         help="Clip the actions to bounds first: percentile (those of sac), symmetric, joint-limits, X, Xrad, NAME or"
         " FILE. Shows what bounds would leave of a policy that was trained without them.",
+    )
+    result.add_argument(
+        "--by-terrain",
+        action="store_true",
+        help="Spread the robots over all kinds and levels of a rough terrain, and show the success on each.",
+    )
+    result.add_argument(
+        "--difficulty", type=share, help="Level of rough terrain, from 0 to 1; default all. With --by-terrain."
     )
     result.add_argument("--out", type=Path, help="JSON file to write; default evaluation.json beside the checkpoint.")
     result.add_argument("overrides", nargs="*", help="Overrides such as physics=newton_mjwarp.")
@@ -56,17 +65,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     task, agent, device, checkpoint, overrides = check_policy_run(args, overrides)
     out: Path = args.out or Path(checkpoint).parent / "evaluation.json"
+    if args.difficulty is not None and not args.by_terrain:
+        raise ConfigError("--difficulty goes with --by-terrain")
     num_envs = min(args.num_envs, args.episodes)
     result: dict[str, Any] = {
         "task": task, "agent": agent.name, "checkpoint": checkpoint, "device": device, "seed": args.seed,
         "overrides": overrides, "num_envs": num_envs, "clip": args.clip,
     }  # fmt: skip
     result |= run(
-        task, agent.entry_point, checkpoint, args.episodes, num_envs, device, args.seed, overrides, clip=args.clip
-    )
+        task, agent.entry_point, checkpoint, args.episodes, num_envs, device, args.seed, overrides, clip=args.clip,
+        by_terrain=args.by_terrain, difficulty=args.difficulty,
+    )  # fmt: skip
     print(
-        f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f},"
-        f" length {result['length_mean']:.0f} steps, survival rate {100 * result['survival_rate']:.1f} %"
+        f"{result['episodes']} episodes: return {result['return_mean']:.2f} ± {result['return_std']:.2f}"
+        " (95 % interval of the mean {:.2f} to {:.2f}),".format(*result["return_ci95"])
+        + f" length {result['length_mean']:.0f} steps, survival rate {100 * result['survival_rate']:.1f} %"
     )
     if "velocity_error" in result:
         print(
@@ -74,9 +87,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             f" {result['yaw_rate_error']:.2f} rad/s from the commanded yaw rate; speed {result['speed']:.2f} m/s,"
             f" base at {result['base_height']:.2f} m"
         )
+        print(
+            f"motion: {result['power']:.0f} W, action rate {result['action_rate']:.2f},"
+            f" jerk {result['jerk']:.0f} rad/s³"
+        )
+    if args.by_terrain:
+        from isaaclab_offpolicy.evaluation.terrain import table_of
+
+        print(table_of(result["by_terrain"]))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        if args.by_terrain:
+            from isaaclab_offpolicy.evaluation.terrain import heat_map
+
+            heat_map(result["by_terrain"], out.with_suffix(".png"))
     except OSError as error:
         raise ConfigError(f"{out} could not be written: {error.strerror}") from None
     print(f"[INFO] {out}")
@@ -93,15 +118,19 @@ def run(
     overrides: list[str],
     adjust: Callable[[Any], None] | None = None,
     clip: str | None = None,
+    by_terrain: bool = False,
+    difficulty: float | None = None,
 ) -> dict[str, Any]:
     """Build the task, load the checkpoint and evaluate it.
 
     The arguments are those of :func:`~isaaclab_offpolicy.runners.simulation.running_task`.
 
-    What ``clip`` names, as :func:`~isaaclab_offpolicy.action_bounds.action_bounds` takes it, clips the actions.
+    What ``clip`` names, as :func:`~isaaclab_offpolicy.action_bounds.action_bounds` takes it, clips the actions. With
+    ``by_terrain`` the result has :func:`~isaaclab_offpolicy.evaluation.terrain.success_by_terrain`, at a ``difficulty``
+    or over all levels.
 
     Raises:
-        ConfigError: If these bounds cannot be found, or do not fit the task.
+        ConfigError: If these bounds cannot be found, or do not fit the task; or its terrain has no levels.
     """
     import gymnasium as gym
     import torch
@@ -111,12 +140,19 @@ def run(
     from isaaclab_offpolicy.action_bounds import BoundsError, action_bounds
     from isaaclab_offpolicy.agents.table import AGENTS
     from isaaclab_offpolicy.evaluation import evaluate, velocity_tracking
+    from isaaclab_offpolicy.evaluation.terrain import freeze_curriculum, leaving, spread, success_by_terrain
     from isaaclab_offpolicy.runners.simulation import load_policy, running_task
     from isaaclab_offpolicy.training.progress import end_line, show_line
     from isaaclab_offpolicy.training.provenance import reproduction
     from isaaclab_offpolicy.training.watchdog import PULSE, STEP_LIMIT
 
-    with running_task(task, agent_key, num_envs, device, seed, overrides, adjust) as (env, agent_cfg):
+    def prepared(env_cfg: Any) -> None:
+        if by_terrain:
+            freeze_curriculum(env_cfg)
+        if adjust is not None:
+            adjust(env_cfg)
+
+    with running_task(task, agent_key, num_envs, device, seed, overrides, prepared) as (env, agent_cfg):
         policy = load_policy(env, agent_cfg, checkpoint)
         if clip is None:
             commanded = policy
@@ -142,7 +178,14 @@ def run(
 
         PULSE.tell(checkpoint=checkpoint)
         PULSE.watch(STEP_LIMIT, **reproduction(env, seed))
-        result = evaluate(env, commanded, episodes, velocity_tracking(env.unwrapped), report).summary()
+        measure = velocity_tracking(env.unwrapped)
+        if by_terrain:
+            tiles = spread(env.unwrapped, difficulty)
+            measure = leaving(env.unwrapped, tiles)
+        evaluation = evaluate(env, commanded, episodes, measure, report)
         end_line()
         PULSE.end()
+        result = evaluation.summary()
+        if by_terrain:
+            result["by_terrain"] = success_by_terrain(evaluation, tiles, env.unwrapped.max_episode_length_s)
         return result

@@ -17,7 +17,14 @@ from isaaclab_offpolicy.agents.table import AgentSpec
 from isaaclab_offpolicy.errors import ConfigError, UserError
 from isaaclab_offpolicy.options import count, duration, duration_or_off, positive_int
 
-from .arguments import add_task_arguments, check_isaaclab_flags, command_parser, parse
+from .arguments import (
+    add_task_arguments,
+    add_terrain_argument,
+    check_isaaclab_flags,
+    command_parser,
+    parse,
+    terrain_overrides,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--restarted_from", help=argparse.SUPPRESS)
     result.add_argument("--full_log", action="store_true", help="Print rsl_rl's block of every iteration, not a line.")
+    add_terrain_argument(result)
     result.add_argument("--resume", metavar="latest|best|PATH", help="Go on from a checkpoint.")
     result.add_argument(
         "--bounds", metavar="SPEC", help="Action bounds: percentile, symmetric, joint-limits, X, Xrad, NAME or FILE."
@@ -93,7 +101,7 @@ def prepare(argv: Sequence[str] | None = None) -> Training:
 
     if args.restarted_from is not None:
         # the bounds are the checkpoint's, and the run has a folder of its own
-        args.resume, args.bounds = args.restarted_from, None
+        args.resume, args.bounds, args.terrain = args.restarted_from, None, None
         rest = without_option(rest, "--run_timestamp")
     task, device = check_task(args.task), check_device(args.device)
     learner = check_device(value_of(overrides, "agent.device") or device)
@@ -105,10 +113,11 @@ def prepare(argv: Sequence[str] | None = None) -> Training:
             find_agent(task, args.agent, learner)  # says what is wrong with it
         checkpoint, agent = find_policy(args.resume, task, args.agent, learner, args.experiment_name)
     check_isaaclab_flags(rest, own, "train", agent.is_sb3)
+    overrides += terrain_overrides(task, args.terrain)
     if args.bounds is not None:
         if args.resume is not None:
             raise ConfigError("--bounds cannot be changed on --resume: they are part of the policy")
-        if not agent.is_sb3 and "_sac_" not in agent.entry_point:
+        if not agent.is_sb3 and not agent.is_sac:
             raise ConfigError(f"--bounds is for SAC and the agents of SBX; agent '{agent.name}' has none")
         options = "agent." if agent.is_sb3 else "agent.algorithm."
         overrides.append(f"{options}action_bounds={args.bounds.removeprefix('±')}")

@@ -4,6 +4,6 @@
 """Roll-outs of trained policies, and learning curves."""
 
 from .curves import plot_progress, read_progress
-from .rollout import Evaluation, evaluate, velocity_tracking
+from .rollout import Evaluation, confidence_interval, evaluate, velocity_tracking
 
-__all__ = ["Evaluation", "evaluate", "plot_progress", "read_progress", "velocity_tracking"]
+__all__ = ["Evaluation", "confidence_interval", "evaluate", "plot_progress", "read_progress", "velocity_tracking"]
