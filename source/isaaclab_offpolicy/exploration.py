@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The isaaclab_offpolicy Developers.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Exploration noise: white, held for some steps, or pink.
+"""Exploration noise: white, held for some steps, pink, or a function of the state (gSDE).
 
 White noise at 50 Hz averages out over a leg's motion; noise that lasts pushes a joint the same way for a while and so
 reaches other states.
@@ -9,9 +9,10 @@ reaches other states.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 
 class Noise:
@@ -43,8 +44,12 @@ class Noise:
         self.scale = torch.linspace(scale[0], scale[1], num_envs, device=device).unsqueeze(-1)
         """Standard deviation of each environment, shape [N, 1]."""
 
-    def sample(self) -> torch.Tensor:
-        """Noise for the next step, shape [N, A]."""
+    def sample(self, features: Callable[[], torch.Tensor] | None = None) -> torch.Tensor:
+        """Noise for the next step, shape [N, A].
+
+        Args:
+            features: Gives the features of the states, shape [N, F]; only :class:`StateNoise` asks for them.
+        """
         return self.scale * self._draw()
 
     def reset(self, dones: torch.Tensor) -> None:
@@ -205,6 +210,51 @@ class PinkNoise(Noise):
         return values
 
 
+class StateNoise(HeldNoise):
+    r"""Generalised state-dependent exploration, gSDE (Raffin et al. 2021, arXiv:2005.05719).
+
+    .. math:: \varepsilon(s) = \frac{z(s)^T \theta}{\| z(s) \|}, \; \theta_{ij} \sim \mathcal{N}(0, 1)
+
+    The weights θ stay for ``hold`` steps, and meanwhile the noise is a smooth function of the state's features z, the
+    actor's last hidden layer. gSDE multiplies θ by standard deviations of its own, so that the noise grows with z; here
+    its size is the policy's standard deviation, as that of every other noise, and z gives the direction alone.
+
+    Args:
+        num_envs: Number of environments N.
+        action_dim: Number of joints A.
+        hold: Steps for which weights are held.
+        scale: As of :class:`Noise`.
+        device: Device of the noise.
+        features: Number of features F.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        action_dim: int,
+        hold: int,
+        scale: tuple[float, float] = (1.0, 1.0),
+        device: str | torch.device = "cpu",
+        features: int = 128,
+    ) -> None:
+        super().__init__(num_envs, features * action_dim, hold, scale, device)
+        self.kind = f"gsde:{hold}"
+        self.action_shape = num_envs, features, action_dim
+
+    def sample(self, features: Callable[[], torch.Tensor] | None = None) -> torch.Tensor:
+        """As :meth:`Noise.sample`."""
+        assert features is not None, "noise that depends on the state needs its features"
+        direction = nn.functional.normalize(features(), dim=-1)
+        return self.scale * torch.einsum("nf,nfa->na", direction, self._draw().view(self.action_shape))
+
+
+def hidden_layers(network: nn.Module) -> nn.Sequential:
+    """The layers of a multi-layer perceptron before its last linear one; they share their weights with it."""
+    layers = list(network.children())
+    last = max(i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear))
+    return nn.Sequential(*layers[:last])
+
+
 def make_noise(
     kind: str,
     num_envs: int,
@@ -213,8 +263,9 @@ def make_noise(
     scale: tuple[float, float] = (1.0, 1.0),
     device: str | torch.device = "cpu",
     steps: int = 1000,
+    features: int = 128,
 ) -> Noise:
-    """The exploration noise of a kind: ``white``, ``held``, ``zeta`` or ``pink``.
+    """The exploration noise of a kind: ``white``, ``held``, ``zeta``, ``pink`` or ``gsde``.
 
     Args:
         kind: Its name.
@@ -224,9 +275,12 @@ def make_noise(
         scale: Standard deviations of the first and of the last environment.
         device: Device of the noise.
         steps: Steps of an episode, the length of a sequence of pink noise.
+        features: Width of the actor's last hidden layer, on which gSDE depends.
     """
     if kind == "zeta":
         return ZetaNoise(num_envs, action_dim, hold, scale, device)
+    if kind == "gsde":
+        return StateNoise(num_envs, action_dim, hold, scale, device, features)
     if kind == "pink":
         return PinkNoise(num_envs, action_dim, scale, device, steps)
     if kind == "held" and hold > 1:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isaaclab_offpolicy.algorithms import EntropyCoef
-from isaaclab_offpolicy.exploration import HeldNoise, Noise, PinkNoise, ZetaNoise, make_noise
+from isaaclab_offpolicy.exploration import HeldNoise, Noise, PinkNoise, StateNoise, ZetaNoise, make_noise
 
 
 def test_noise_is_held_and_renewed_in_turns() -> None:
@@ -67,19 +67,42 @@ def test_the_power_of_pink_noise_is_one_over_its_frequency() -> None:
     assert (noise.row[1:] == before[1][1:]).all()
 
 
-@pytest.mark.parametrize("kind", ["white", "held", "zeta", "pink"])
+def test_gsde_is_a_function_of_the_state() -> None:
+    torch.manual_seed(1)
+    noise = make_noise("gsde", 500, 3, 4, features=16)
+    features = torch.rand(500, 16) * 9.0
+    draws = torch.stack([noise.sample(lambda: features) for _ in range(40)])
+    assert draws.mean().abs() < 0.02 and abs(draws.std().item() - 1.0) < 0.02, "standard normal for each state"
+    changed = (draws[1:] != draws[:-1]).all(-1)
+    assert (changed[:, 0].nonzero().flatten().diff() == 4).all()
+    # as long as it is held: the same for the same state, near for one nearby, and its size is not the features'
+    noise.left.fill_(9)
+    here, again, far, near = (noise.sample(lambda z=z: z) for z in (
+        features, features, 3.0 * features, features + 0.05 * torch.randn(500, 16)
+    ))  # fmt: skip
+    assert torch.equal(here, again)
+    torch.testing.assert_close(far, here)
+    assert 0.0 < (near - here).abs().mean() < 0.05
+    assert abs(torch.corrcoef(here.T)[0, 1].item()) < 0.15
+
+
+@pytest.mark.parametrize("kind", ["white", "held", "zeta", "pink", "gsde"])
 def test_noise_goes_on_from_its_state(kind: str) -> None:
     first, second, other = (make_noise(kind, 5, 3, 6, (0.5, 1.0), "cpu") for _ in range(3))
+    features = torch.rand(5, 128)
     for _ in range(9):
-        first.sample()
+        first.sample(lambda: features)
     assert second.restore(first.kind, [tensor.clone() for tensor in first.state()])
     torch.manual_seed(2)
-    expected = [first.sample().clone() for _ in range(12)]
+    expected = [first.sample(lambda: features).clone() for _ in range(12)]
     torch.manual_seed(2)
     for row in expected:
-        torch.testing.assert_close(second.sample(), row)
+        torch.testing.assert_close(second.sample(lambda: features), row)
     assert not other.restore("held:1000", first.state())
-    assert type(first) is {"white": Noise, "held": HeldNoise, "zeta": ZetaNoise, "pink": PinkNoise}[kind]
+    assert (
+        type(first)
+        is {"white": Noise, "held": HeldNoise, "zeta": ZetaNoise, "pink": PinkNoise, "gsde": StateNoise}[kind]
+    )
 
 
 @pytest.mark.parametrize("hold", [1, 5])

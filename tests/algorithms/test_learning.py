@@ -32,7 +32,7 @@ def discounted_cost(policy) -> float:
 @pytest.mark.parametrize(
     ("n_steps", "target_entropy", "flaws", "symmetry", "noise", "critics"),
     [
-        (1, "auto", 0.0, False, "held", {}),
+        (1, "auto", 0.0, False, "gsde", {}),
         (3, -2.0, 0.0, False, "zeta", {"predicts": "quantiles"}),
         (3, -2.0, 0.01, False, "held", {"predicts": "categorical", "value_range": [-40.0, 1.0]}),
         (3, -2.0, 0.0, True, "pink", {"predicts": "hl-gauss", "value_range": [-40.0, 1.0]}),

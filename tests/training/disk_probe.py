@@ -35,6 +35,13 @@ def fail(folder: Path, first: int, last: int, error: int = 0) -> None:
     ctypes.CDLL(None).failing_disk(str(folder).encode(), ctypes.c_long(first), ctypes.c_long(last), error)
 
 
+def calls_made() -> str:
+    """Kinds of the system calls that were made since."""
+    trace = ctypes.CDLL(None).failing_disk_calls
+    trace.restype = ctypes.c_char_p
+    return trace().decode()
+
+
 def rows_of(buffer: ReplayBuffer) -> dict[str, torch.Tensor]:
     count = min(buffer.written, buffer.rows)
     place = torch.arange(buffer.written - count, buffer.written) % buffer.rows
@@ -70,9 +77,7 @@ def every_write(cfg: Callable[[], dict], folder: Path) -> dict[str, Any]:
         runner.current_learning_iteration = number
         fail(folder, first, last, error)
         runner.save(str(folder / f"model_{number}.pt"))
-        trace = ctypes.CDLL(None).failing_disk_calls
-        trace.restype = ctypes.c_char_p
-        made = trace().decode()
+        made = calls_made()
         fail(folder, ALWAYS, ALWAYS)
         return made
 

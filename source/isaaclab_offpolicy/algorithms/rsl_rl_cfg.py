@@ -199,9 +199,10 @@ class SacAlgorithmCfg:
     max_grad_norm: float | None = None
     """Norm to which gradients are clipped; None does not clip."""
 
-    noise: Literal["white", "held", "zeta", "pink"] = "held"
+    noise: Literal["white", "held", "zeta", "pink", "gsde"] = "held"
     """Exploration noise: ``white`` is new at each step, ``held`` stays for ``noise_hold`` steps, ``zeta`` for 1 to
-    ``noise_hold`` steps, mostly few (FlashSAC's, with 16), ``pink`` has a power of one over the frequency; see
+    ``noise_hold`` steps, mostly few (FlashSAC's, with 16), ``pink`` has a power of one over the frequency,
+    ``gsde`` is a function of the state that stays for ``noise_hold`` steps; see
     :mod:`~isaaclab_offpolicy.exploration`."""
 
     noise_hold: int = 1

@@ -21,7 +21,7 @@ from torch import nn
 
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError
 from isaaclab_offpolicy.action_bounds.saturation import SaturationMonitor
-from isaaclab_offpolicy.exploration import Noise
+from isaaclab_offpolicy.exploration import Noise, hidden_layers
 from isaaclab_offpolicy.replay import ReplayBuffer
 from isaaclab_offpolicy.symmetry import HalfMirror, Symmetry, check_bounds
 from isaaclab_offpolicy.training.finite import FiniteGuard, any_of, check_metrics
@@ -139,10 +139,8 @@ class SAC:
         if cfg.overlap:
             self._async = AsyncLearner(self.device, cfg.learner_threads)
             self._acting = copy.deepcopy(self.actor.mlp).requires_grad_(False)
-        self._policy = self.updater.policy(self._acting)
+        self._policy, self._hidden = self.updater.policy(self._acting), hidden_layers(self._acting)
         self._last_report = (time.perf_counter(), 0, 0)
-
-    # -- the runner's interface
 
     @staticmethod
     def construct_algorithm(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
@@ -160,11 +158,12 @@ class SAC:
         """
         if not self._has_obs:
             self.reset(obs)
-        noise = self.noise.sample()
+        latent = self.actor.get_latent(obs)
+        noise = self.noise.sample(lambda: self._hidden(latent))
         if self.num_timesteps < self.uniform_until:
             self._normalized_action = torch.rand_like(noise) * 2.0 - 1.0
         else:
-            self.distribution.update(self._policy(self.actor.get_latent(obs)))
+            self.distribution.update(self._policy(latent))
             mean, std = self.distribution.params
             self._normalized_action = torch.tanh(torch.addcmul(mean, std, noise))
             self.saturation.add(self._normalized_action)
