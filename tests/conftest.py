@@ -21,8 +21,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "sim"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "tools"))
 
-from commands import TOGETHER
-
 from environments import COMPILER
 
 # the same examples on every machine
@@ -53,10 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif item.get_closest_marker("learn") is None:
             item.add_marker(pytest.mark.unit)
         # tests that share a simulation run in one worker
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
         if "robot_probe" in getattr(item, "fixturenames", ()):
-            robots = next(robots for robots in TOGETHER if parameters["robot"] in robots)
-            item.add_marker(pytest.mark.xdist_group("robots " + ", ".join(robots)))
+            # one after the other: MuJoCo-Warp's kernels are compiled once, which takes longer than their tests
+            item.add_marker(pytest.mark.xdist_group("robots"))
         elif {"ppo", "recorded"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("bounds"))
         elif {"trained", "probe"} & set(getattr(item, "fixturenames", ())):

@@ -4,8 +4,8 @@
 """Looks at robots as an engine has them, and exercises their tasks: ENGINE FOLDER TASK..., in a process of its own.
 
 Written, to FOLDER/TASK.npz, are the bodies' mass properties, the joints' limits, body poses in random joint positions,
-the first steps of a fixed motion, what a kick of all joints, 150 steps of zero and 200 steps of random action do, what
-the contact sensor reports of robots that tumble onto flat ground, and how short trainings end: of every task on PhysX,
+the first steps of a fixed motion, what a kick of all joints, 150 steps of zero and more of random action do, what the
+contact sensor reports of robots that tumble onto flat ground, and how short trainings end: of every task on PhysX,
 and of one on MuJoCo-Warp, which is slow on the CPU.
 """
 
@@ -31,6 +31,7 @@ from isaaclab_offpolicy.runners.simulation import collect_garbage_rarely
 POSES = 100
 TUMBLES, TUMBLE_STEPS = {"ovphysx": 2, "newton_mjwarp": 3}, 150
 """Times that all robots are dropped, and physics steps after that."""
+RANDOM_STEPS = {"ovphysx": 200, "newton_mjwarp": 40}
 NEWTON_TASK = "Isaac-Velocity-Flat-Unitree-A1-v0"
 NUM_ENVS = {"ovphysx": 10, "newton_mjwarp": 4}
 """Environments on flat ground: on the CPU, MuJoCo-Warp's time grows with each of them."""
@@ -102,7 +103,7 @@ def look_at(engine: str, task: str) -> dict[str, np.ndarray]:
         # random actions within ±1
         finite = True
         torch.manual_seed(0)
-        for _ in range(200):
+        for _ in range(RANDOM_STEPS[engine]):
             obs, reward, _, _, _ = env.step(2.0 * torch.rand(num_envs, action_dim) - 1.0)
             finite = finite and bool(obs["policy"].isfinite().all() and reward.isfinite().all())
         result["finite"], result["obs_dim"] = np.array(finite), np.array(obs["policy"].shape[-1])

@@ -44,7 +44,7 @@ def generator_of(env_cfg: Any) -> Any:
     """
     terrain = getattr(env_cfg.scene, "terrain", None)
     generator = getattr(terrain, "terrain_generator", None)
-    if generator is None or terrain.terrain_type != "generator":
+    if terrain is None or generator is None or terrain.terrain_type != "generator":
         raise ConfigError("the task's terrain is flat; kinds of terrain are of the rough tasks")
     return generator
 
