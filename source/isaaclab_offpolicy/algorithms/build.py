@@ -20,7 +20,7 @@ from isaaclab_offpolicy.environments.episodes import adopt_time_limit, reset_ter
 from isaaclab_offpolicy.environments.final_observations import request_final_observations
 from isaaclab_offpolicy.environments.spaces import action_width, check_observations
 from isaaclab_offpolicy.errors import ConfigError
-from isaaclab_offpolicy.exploration import hidden_layers, make_noise
+from isaaclab_offpolicy.exploration import make_noise
 from isaaclab_offpolicy.replay import PrefetchingReplayBuffer, ReplayBuffer
 from isaaclab_offpolicy.symmetry import find_symmetry
 from isaaclab_offpolicy.training.finite import FiniteGuard, expire_episodes
@@ -93,9 +93,10 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
     request_final_observations(env)
     guard = FiniteGuard(env.num_envs, options.max_nonfinite, expire_episodes(env))
     symmetry = find_symmetry(env, storage.groups) if options.symmetry else None
+    widths = [layer.out_features for layer in actor.mlp.children() if isinstance(layer, nn.Linear)]
     noise = make_noise(
         options.noise, env.num_envs, env.num_actions, options.noise_hold, options.noise_scale, device,
-        int(env.max_episode_length), hidden_layers(actor.mlp)[-2].out_features,
+        int(env.max_episode_length), widths[-2],
     )  # fmt: skip
     sac: SAC = alg_class(
         actor, critic, storage, normalizer, critic_groups, bounds, options, device, world_size, reset_terminated(env),
