@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from rsl_rl.modules import EmpiricalNormalization
 
-from isaaclab_offpolicy.algorithms.normalization import update_statistics
+from isaaclab_offpolicy.algorithms.normalization import fix_columns, update_statistics
 
 
 def test_statistics_equal_those_of_rsl_rl() -> None:
@@ -33,3 +33,20 @@ def test_statistics_equal_those_of_rsl_rl() -> None:
     ours.eval()
     update_statistics(ours, whole + 1e6)
     assert torch.equal(ours.state_dict()["_mean"], before), "frozen"
+
+
+def test_columns_that_are_left_alone_stay_as_they_are() -> None:
+    normalizer, plain = EmpiricalNormalization(4), EmpiricalNormalization(4)
+    fixed = torch.tensor([False, True, False, True])
+    fix_columns(normalizer, fixed)
+    obs = torch.randn(50, 4) * 3.0 + 2.0
+    for module in (normalizer, plain):
+        update_statistics(module, obs)
+    x = torch.randn(7, 4)
+    torch.testing.assert_close(normalizer(x)[:, fixed], x[:, fixed])
+    torch.testing.assert_close(normalizer(x)[:, ~fixed], plain(x)[:, ~fixed])
+    # a normaliser that knows nothing of it reads the same from a checkpoint
+    plain.load_state_dict(normalizer.state_dict())
+    assert torch.equal(plain(x), normalizer(x))
+    scripted = torch.jit.script(normalizer.eval())
+    assert torch.equal(scripted(x), normalizer(x))

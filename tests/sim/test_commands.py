@@ -113,9 +113,13 @@ def test_kinds_of_terrain_are_trained_and_evaluated(tmp_path: Path) -> None:
         [
             *script("train"), "--task", task, "--agent", "sac-c51-cpu", "--num_envs", "16", "--device", "cpu",
             "--max_iterations", "2", "--terrain", kinds, "agent.algorithm.backend=eager",
+            "agent.algorithm.normalize=all-but-height-scan",
         ],
         tmp_path,
     )  # fmt: skip
+    saved = torch.load(next(tmp_path.rglob("model_1.pt")), weights_only=True)["actor_state_dict"]
+    mean = saved["obs_normalizer._mean"].flatten()
+    assert (mean[-187:] == 0.0).all() and (mean[:-187] != 0.0).any(), "the heights stay as they are"
     result = tmp_path / "result.json"
     output = succeed(
         [

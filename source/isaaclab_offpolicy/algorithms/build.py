@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from rsl_rl.env import VecEnv
 from rsl_rl.models import CNNModel, MLPModel, RNNModel
@@ -18,6 +19,7 @@ from torch import nn
 from isaaclab_offpolicy.action_bounds import ActionBounds, BoundsError, action_bounds, check_declared_space
 from isaaclab_offpolicy.environments.episodes import adopt_time_limit, reset_terminated
 from isaaclab_offpolicy.environments.final_observations import request_final_observations
+from isaaclab_offpolicy.environments.height_scan import height_scan_columns
 from isaaclab_offpolicy.environments.spaces import action_width, check_observations
 from isaaclab_offpolicy.errors import ConfigError
 from isaaclab_offpolicy.exploration import make_noise
@@ -26,6 +28,7 @@ from isaaclab_offpolicy.symmetry import find_symmetry
 from isaaclab_offpolicy.training.finite import FiniteGuard, expire_episodes
 
 from .critic import QEnsemble
+from .normalization import fix_columns
 from .reward_scale import VALUE_LIMIT
 from .rsl_rl_cfg import SacAlgorithmCfg
 
@@ -87,6 +90,12 @@ def build_sac(obs: TensorDict, env: VecEnv, cfg: dict, device: str) -> SAC:
         normalizer = actor.obs_normalizer
     else:
         normalizer = EmpiricalNormalization(critic_obs_dim)
+
+    if options.normalize == "all-but-height-scan":
+        for module, of_module in ((actor.obs_normalizer, actor.obs_groups), (normalizer, critic_groups)):
+            if isinstance(module, EmpiricalNormalization):
+                columns = np.concatenate([height_scan_columns(env, group) for group in of_module])
+                fix_columns(module, torch.from_numpy(columns))
 
     groups = {group: obs[group].shape[-1] for group in dict.fromkeys([*actor.obs_groups, *critic_groups])}
     storage = _replay_buffer(options, env, groups, torch.device(device))

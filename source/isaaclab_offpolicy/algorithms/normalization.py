@@ -40,3 +40,25 @@ def update_statistics(normalizer: EmpiricalNormalization, obs: torch.Tensor) -> 
     normalizer._mean += share * change
     normalizer._var += share * (var - normalizer._var + change * (mean - normalizer._mean))
     normalizer._std.copy_(normalizer._var.sqrt())
+    _leave_alone(normalizer)
+
+
+def fix_columns(normalizer: EmpiricalNormalization, columns: torch.Tensor) -> None:
+    """Let a normaliser leave some observations as they are.
+
+    Their mean stays 0 and their deviation 1, also in checkpoints and exports, which so need not know of it.
+
+    Args:
+        normalizer: rsl_rl's normaliser.
+        columns: Whether an observation is left alone, shape [D].
+    """
+    normalizer.register_buffer("fixed", columns.bool().view(1, -1), persistent=False)
+    _leave_alone(normalizer)
+
+
+def _leave_alone(normalizer: EmpiricalNormalization) -> None:
+    fixed = getattr(normalizer, "fixed", None)
+    if fixed is not None:
+        normalizer._mean.masked_fill_(fixed, 0.0)
+        normalizer._var.masked_fill_(fixed, 1.0)
+        normalizer._std.masked_fill_(fixed, 1.0 - normalizer.eps)  # rsl_rl divides by their sum

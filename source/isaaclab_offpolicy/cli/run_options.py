@@ -16,7 +16,8 @@ from isaaclab_offpolicy.agents.table import AgentSpec
 from isaaclab_offpolicy.errors import ConfigError
 
 FIXED = (
-    "hidden_dims", "activation", "obs_normalization", "layer_norm", "n_critics", "net_arch", "optimizer", "normalize",
+    "hidden_dims", "activation", "obs_normalization", "layer_norm", "n_critics", "predicts", "atoms",
+    "net_arch", "optimizer", "normalize",
     "top_quantiles_to_drop_per_net", "action_bounds", "percentile_bounds", "action_bounds_scale",
     "percentile_bounds_scale",
 )  # fmt: skip

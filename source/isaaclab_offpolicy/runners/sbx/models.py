@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from isaaclab_offpolicy.algorithms.temperature import entropy_coef
+from isaaclab_offpolicy.environments.height_scan import height_scan_columns
 from isaaclab_offpolicy.options import check_config
 
 from .cfg import Sb3AgentCfg, Sb3OffPolicyCfg, Sb3PpoCfg
@@ -22,9 +23,6 @@ from .collection import StepReplayBuffer, VectorCollection
 
 # before JAX is imported: it would take three quarters of a GPU's memory, which the simulation needs as well
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-
-HEIGHT_SCAN = "height_scan"
-"""Isaac Lab's observation term with the terrain's heights."""
 
 
 def algorithm_class(cfg: Sb3AgentCfg) -> type[BaseAlgorithm]:
@@ -99,16 +97,8 @@ def columns_to_normalize(env: Any, which: str | None) -> np.ndarray | None:
         return None
     if which not in ("all", "all-but-height-scan"):
         raise ValueError(f"normalize is 'all', 'none' or 'all-but-height-scan', not '{which}'")
-    manager = getattr(env, "observation_manager", None)
-    if which == "all" or manager is None:  # a direct environment's observations have no terms
-        return np.ones(env.single_observation_space["policy"].shape[0], dtype=bool)
-    terms, shapes = manager.active_terms["policy"], manager.group_obs_term_dim["policy"]
-    group = env.cfg.observations.policy
-    # with history_order="time" all terms of the oldest frame come first
-    frames = int(group.history_length or 1) if getattr(group, "history_order", "term") == "time" else 1
-    widths = [int(np.prod(shape)) // frames for shape in shapes]
-    frame = [np.full(width, term != HEIGHT_SCAN) for term, width in zip(terms, widths, strict=True)]
-    return np.tile(np.concatenate(frame), frames)
+    heights = height_scan_columns(env)
+    return ~heights if which == "all-but-height-scan" else np.ones_like(heights)
 
 
 def constructor_options(cfg: Sb3AgentCfg, num_envs: int, device: str) -> dict[str, Any]:
