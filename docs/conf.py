@@ -16,8 +16,15 @@ author = "The isaaclab_offpolicy Developers"
 copyright = f"2026, {author}"
 version = release = _project["version"]
 
-extensions = ["myst_parser", "presets", "reference", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon",
-              "sphinx-mathjax-offline"]
+extensions = [
+    "myst_parser",
+    "presets",
+    "reference",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx-mathjax-offline",
+]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["dollarmath", "deflist"]

@@ -132,6 +132,7 @@ def test_two_ranks_stay_in_step(train_cfg, folder: Path) -> None:
             )
 
 
-def test_ranks_do_not_learn_beside_the_environment(train_cfg) -> None:
-    with pytest.raises(ValueError, match="overlap is for one process"):
-        make(train_cfg(overlap=True))
+@pytest.mark.parametrize("option", ["overlap", "normalize_rewards"])
+def test_what_ranks_do_not_share_is_refused(train_cfg, option: str) -> None:
+    with pytest.raises(ValueError, match=f"{option} is for one process"):
+        make(train_cfg(**{option: True}))

@@ -289,5 +289,7 @@ def check_options(cfg: SacAlgorithmCfg, world_size: int = 1) -> None:
     if isinstance(cfg.target_entropy, str) and cfg.target_entropy != "auto":
         raise ValueError(f"algorithm.target_entropy is 'auto' or a number, not '{cfg.target_entropy}'")
     entropy_coef(cfg.ent_coef)
+    if cfg.normalize_rewards and world_size > 1:
+        raise ValueError("normalize_rewards is for one process: each would divide by another scale")
     if cfg.overlap and world_size > 1:
         raise ValueError("overlap is for one process: ranks exchange gradients and statistics in one order")
