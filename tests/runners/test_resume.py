@@ -110,19 +110,28 @@ def assert_same(left: Any, right: Any) -> None:
             assert mine == theirs
 
 
-@pytest.mark.parametrize("overlap", [False, True])
-def test_a_training_that_was_killed_ends_as_one_that_was_not(train, tmp_path: Path, overlap: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"overlap": False},
+        {"overlap": True},
+        {"noise": "gsde", "normalize_rewards": True, "replay_recency": 2.0, "replay_ratio_end": 1 / 24},
+        {"noise": "zeta", "replay_newest": 0.6},
+        {"noise": "pink"},
+    ],
+)
+def test_a_training_that_was_killed_ends_as_one_that_was_not(train, tmp_path: Path, options: dict[str, Any]) -> None:
     torch.manual_seed(3)
-    whole = train("whole", overlap=overlap)
-    assert whole.alg.num_updates > 100 and len(whole.alg.storage) == 16 * 70, "learned, in a ring that was full"
+    whole = train("whole", **options)
+    assert whole.alg.num_updates > 80 and len(whole.alg.storage) == 16 * 70, "learned, in a ring that was full"
     # amid uniform actions, just after learning began, in a full ring, and in the last iteration
     for kill_at, last_saved in ((17, 0), (33, 2), (101, 8), (119, 10)):
         torch.manual_seed(3)
-        train(f"killed {kill_at}", None, kill_at, overlap=overlap)
+        train(f"killed {kill_at}", None, kill_at, **options)
         checkpoint = newest(tmp_path / f"killed {kill_at}")
         assert checkpoint.name == f"model_{last_saved}.pt"
         torch.manual_seed(1000 + kill_at)
-        resumed = train(f"resumed {kill_at}", checkpoint, overlap=overlap)
+        resumed = train(f"resumed {kill_at}", checkpoint, **options)
         assert_same(resumed.alg.save(), whole.alg.save())
         assert_same(stored(resumed.alg.storage), stored(whole.alg.storage))
         assert_same(resumed.env.state_dict(), whole.env.state_dict())

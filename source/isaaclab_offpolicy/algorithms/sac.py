@@ -290,6 +290,7 @@ class SAC:
         Args:
             episodes_go_on: Whether the next step follows from its newest observation, and no environment begins anew.
         """
+        self.storage.seen = self._env_steps
         if not episodes_go_on:
             self.storage.cut()
         self._has_obs = episodes_go_on

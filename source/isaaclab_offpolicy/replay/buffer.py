@@ -175,6 +175,8 @@ class ReplayBuffer:
         self._obs_dims, self._action_dim = dict(obs_dims), action_dim
         self._allocated = False
         self._env_steps = 0
+        self.seen = 0
+        """Env steps of the whole training, also those that a resume brought no rows of."""
 
     @property
     def _row(self) -> int:
@@ -301,6 +303,7 @@ class ReplayBuffer:
             ring.write(nxt, after)
         self._mark_written(action)
         self._env_steps += 1
+        self.seen += 1
 
     def largest_reward(self) -> torch.Tensor:
         """Largest absolute reward of all that is stored, shape [1]."""
@@ -333,7 +336,7 @@ class ReplayBuffer:
         rows = min(self._filled, self.rows - 1 - spare)
         if rows <= 0:
             raise ValueError("the replay buffer is empty")
-        rows = min(rows, max(self.n_steps, math.ceil(self.newest * self._env_steps)))
+        rows = min(rows, max(self.n_steps, math.ceil(self.newest * self.seen)))
         shape, device = (gradient_steps, batch_size), self.device
         # age 0 is the newest transition
         if self.recency == 1.0:
