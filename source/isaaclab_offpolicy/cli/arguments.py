@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from isaaclab_offpolicy.agents.overrides import SAME, as_flags, check_contradictions, check_form, split_overrides
 from isaaclab_offpolicy.agents.table import NAMES
@@ -77,11 +78,11 @@ def add_terrain_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def terrain_overrides(task: str, kinds: str | None) -> list[str]:
+def terrain_overrides(env_cfg: Any, kinds: str | None) -> list[str]:
     """Overrides that leave some kinds of a task's terrain.
 
     Args:
-        task: A registered task.
+        env_cfg: The task's configuration.
         kinds: Their names with commas between them; None leaves all.
 
     Raises:
@@ -89,11 +90,9 @@ def terrain_overrides(task: str, kinds: str | None) -> list[str]:
     """
     if kinds is None:
         return []
-    from isaaclab_tasks.utils.parse_cfg import load_cfg_from_registry
-
     from isaaclab_offpolicy.evaluation.terrain import only
 
-    return only(load_cfg_from_registry(task, "env_cfg_entry_point"), kinds.split(","))
+    return only(env_cfg, kinds.split(","))
 
 
 def parse(

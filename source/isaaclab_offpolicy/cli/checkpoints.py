@@ -72,9 +72,9 @@ def check_policy_run(args: argparse.Namespace, overrides: Sequence[str], default
         find_agent(task, args.agent, device)  # says what is wrong with it
     checkpoint, agent = find_policy(args.checkpoint, task, args.agent, device, args.experiment_name, default)
     overrides = [item for item in overrides if not item.startswith(OF_TRAINING)]
-    overrides += terrain_overrides(task, args.terrain)
     overrides += options_of_run(checkpoint, task, agent, overrides)
-    _, agent_cfg, overrides = resolve(task, agent.entry_point, device, overrides)
+    env_cfg, agent_cfg, overrides = resolve(task, agent.entry_point, device, overrides)
+    overrides += terrain_overrides(env_cfg, args.terrain)
     check_checkpoint(checkpoint, agent, agent_cfg)
     return PolicyRun(task, agent, device, checkpoint, overrides)
 

@@ -113,7 +113,6 @@ def prepare(argv: Sequence[str] | None = None) -> Training:
             find_agent(task, args.agent, learner)  # says what is wrong with it
         checkpoint, agent = find_policy(args.resume, task, args.agent, learner, args.experiment_name)
     check_isaaclab_flags(rest, own, "train", agent.is_sb3)
-    overrides += terrain_overrides(task, args.terrain)
     if args.bounds is not None:
         if args.resume is not None:
             raise ConfigError("--bounds cannot be changed on --resume: they are part of the policy")
@@ -128,6 +127,7 @@ def prepare(argv: Sequence[str] | None = None) -> Training:
     if checkpoint is not None:
         overrides += options_of_run(checkpoint, task, agent, overrides, training=True)
     env_cfg, agent_cfg, overrides = resolve(task, agent.entry_point, device, overrides)
+    overrides += terrain_overrides(env_cfg, args.terrain)
     check_sizes(agent_cfg, num_envs or env_cfg.scene.num_envs)
     if checkpoint is not None:
         check_checkpoint(checkpoint, agent, agent_cfg)
