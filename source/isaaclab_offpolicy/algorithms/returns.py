@@ -62,7 +62,7 @@ class QuantileReturn(MeanReturn):
 
     tau: torch.Tensor
 
-    def __init__(self, atoms: int = 25, drop: int = 2) -> None:
+    def __init__(self, atoms: int, drop: int) -> None:
         super().__init__()
         if not 0 <= drop < atoms:
             raise ValueError(f"critic.drop is from 0 to {atoms - 1}, with {atoms} quantiles, not {drop}")
@@ -108,7 +108,7 @@ class CategoricalReturn(MeanReturn):
 
     support: torch.Tensor
 
-    def __init__(self, atoms: int = 101, value_range: tuple[float, float] = (-5.0, 5.0)) -> None:
+    def __init__(self, atoms: int, value_range: tuple[float, float]) -> None:
         super().__init__()
         low, high = value_range
         if atoms < 2 or not low < high:
@@ -153,9 +153,6 @@ class HLGaussReturn(CategoricalReturn):
         atoms: Bins M.
         value_range: As of :class:`CategoricalReturn`.
     """
-
-    def __init__(self, atoms: int = 151, value_range: tuple[float, float] = (-5.0, 5.0)) -> None:
-        super().__init__(atoms, value_range)
 
     def target(
         self,
