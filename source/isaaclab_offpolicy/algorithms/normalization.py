@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from rsl_rl.modules import EmpiricalNormalization
 
@@ -56,7 +58,7 @@ def fix_columns(normalizer: EmpiricalNormalization, columns: torch.Tensor) -> No
     _leave_alone(normalizer)
 
 
-def _leave_alone(normalizer: EmpiricalNormalization) -> None:
+def _leave_alone(normalizer: Any) -> None:
     fixed = getattr(normalizer, "fixed", None)
     if fixed is not None:
         normalizer._mean.masked_fill_(fixed, 0.0)
