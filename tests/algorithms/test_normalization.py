@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from rsl_rl.modules import EmpiricalNormalization
 
-from isaaclab_offpolicy.algorithms.normalization import fix_columns, update_statistics
+from isaaclab_offpolicy.algorithms.normalization import as_in_checkpoint, fix_columns, update_statistics
 
 
 def test_statistics_equal_those_of_rsl_rl() -> None:
@@ -48,5 +48,16 @@ def test_columns_that_are_left_alone_stay_as_they_are() -> None:
     # a normaliser that knows nothing of it reads the same from a checkpoint
     plain.load_state_dict(normalizer.state_dict())
     assert torch.equal(plain(x), normalizer(x))
+    # and goes on as it began, whatever was asked for
+    assert as_in_checkpoint(plain) and not as_in_checkpoint(plain)
+    for module in (normalizer, plain):
+        update_statistics(module, obs + 1.0)
+    assert torch.equal(plain(x), normalizer(x)) and torch.equal(plain.fixed, fixed[None])
+    fresh, other = EmpiricalNormalization(4), EmpiricalNormalization(4)
+    assert not as_in_checkpoint(fresh), "nothing was learned yet"
+    update_statistics(other, obs)
+    fix_columns(fresh, fixed)
+    fresh.load_state_dict(other.state_dict())
+    assert as_in_checkpoint(fresh) and not fresh.fixed.any()
     scripted = torch.jit.script(normalizer.eval())
     assert torch.equal(scripted(x), normalizer(x))

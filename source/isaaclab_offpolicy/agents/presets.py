@@ -108,6 +108,8 @@ def sac(spec: RobotSpec | None, rough: bool) -> SacRunnerCfg:
         cfg.algorithm.percentile_bounds_scale = published.ROUGH_BOUNDS_SCALE
         cfg.algorithm.train_freq = cfg.algorithm.noise_hold = published.ROUGH_TRAIN_FREQ
         cfg.algorithm.n_steps = published.ROUGH_N_STEPS
+        # the reference normalises nothing on rough terrain; docs, "Notes on rough terrain"
+        cfg.algorithm.normalize = "all-but-height-scan"
     if spec is None:
         cfg.algorithm.action_bounds = JOINT_LIMITS
         return cfg

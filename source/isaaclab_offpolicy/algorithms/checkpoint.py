@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from rsl_rl.modules import EmpiricalNormalization
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
 from isaaclab_offpolicy.action_bounds import ActionBounds
 from isaaclab_offpolicy.training.finite import check_weights
 
+from .normalization import as_in_checkpoint
 from .schedule import LearningRate
 
 if TYPE_CHECKING:
@@ -93,11 +95,15 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
         bounds = ActionBounds.from_dict(saved["action_bounds"]).of_policy_for(sac.bounds)
         sac.actor.load_state_dict(saved["actor_state_dict"], strict=strict)
         sac.follow_actor()
+        if isinstance(sac.actor.obs_normalizer, EmpiricalNormalization) and as_in_checkpoint(sac.actor.obs_normalizer):
+            differences.append("observations are normalised as they were, and not as normalize says")
         sac.bounds, sac.bounds_error = bounds, None
         sac.uniform_until = progress.get("uniform_until", 0)
     if what.get("critic"):
         for name in ("critic", "critic_target", "critic_obs_normalizer"):
             modules(sac)[name].load_state_dict(saved[f"{name}_state_dict"], strict=strict)
+        if isinstance(sac.critic_obs_normalizer, EmpiricalNormalization):
+            as_in_checkpoint(sac.critic_obs_normalizer)
         differences.append(sac.entropy_coef.restore(saved["entropy_coef_state_dict"]))
         if (sac.reward_scale is None) != ("reward_scale" not in saved):
             before = "were" if sac.reward_scale is None else "were not"

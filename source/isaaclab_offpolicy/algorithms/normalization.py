@@ -58,6 +58,23 @@ def fix_columns(normalizer: EmpiricalNormalization, columns: torch.Tensor) -> No
     _leave_alone(normalizer)
 
 
+def as_in_checkpoint(normalizer: EmpiricalNormalization) -> bool:
+    """Let a normaliser that was restored go on as it began, whatever the configuration says now.
+
+    Args:
+        normalizer: rsl_rl's normaliser.
+
+    Returns:
+        Whether it leaves other observations alone than before.
+    """
+    columns = (normalizer._mean == 0.0) & (normalizer._var == 1.0)  # no statistics are so exact
+    before = getattr(normalizer, "fixed", torch.zeros_like(columns))
+    if not bool(normalizer.count > 0) or torch.equal(before, columns):
+        return False
+    fix_columns(normalizer, columns)
+    return True
+
+
 def _leave_alone(normalizer: Any) -> None:
     fixed = getattr(normalizer, "fixed", None)
     if fixed is not None:
