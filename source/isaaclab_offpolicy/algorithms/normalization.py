@@ -67,8 +67,8 @@ def as_in_checkpoint(normalizer: EmpiricalNormalization) -> bool:
     Returns:
         Whether it leaves other observations alone than before.
     """
-    mean, var = normalizer._mean.clone(), normalizer._var.clone()
-    columns = (mean == 0.0) & (var == 1.0)  # no statistics are so exact
+    state = normalizer.state_dict()
+    columns = (state["_mean"] == 0.0) & (state["_var"] == 1.0)  # no statistics are so exact
     before = getattr(normalizer, "fixed", torch.zeros_like(columns))
     if not bool(normalizer.count > 0) or torch.equal(before, columns):
         return False
