@@ -54,6 +54,28 @@ def test_joints_without_an_image_are_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("left", "right", "sign"),
+    [
+        ((0.6, 0.8, 0.0), (-0.6, 0.8, 0.0), 1.0),
+        ((0.6, 0.8, 0.0), (0.6, -0.8, 0.0), -1.0),
+        ((0.0, 0.8, 0.6), (0.0, 0.8, -0.6), 1.0),
+        ((0.6, 0.0, 0.8), (0.6, 0.0, 0.8), -1.0),
+    ],
+)
+def test_axes_that_are_oblique_are_mirrored(left: tuple, right: tuple, sign: float) -> None:
+    axes = {"FL_hip": np.array(left), "FR_hip": np.array(right)}
+    assert mirror_joints(["FL_hip", "FR_hip"], axes) == Mirror((1, 0), (sign, sign))
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_axes_that_are_30_degrees_apart_are_no_images(axis: int) -> None:
+    left = np.eye(3)[axis]
+    right = np.cos(np.pi / 6) * left + np.sin(np.pi / 6) * np.eye(3)[(axis + 1) % 3]
+    with pytest.raises(BoundsError, match="no mirror images"):
+        mirror_joints(["FL_hip", "FR_hip"], {"FL_hip": left, "FR_hip": right})
+
+
+@pytest.mark.parametrize(
     ("left", "right"),
     [
         ("FL_hip_joint", "FR_hip_joint"), ("LH_HAA", "RH_HAA"), ("fl_hx", "fr_hx"), ("left_hip_yaw", "right_hip_yaw"),
