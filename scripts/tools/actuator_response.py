@@ -29,7 +29,7 @@ from isaaclab.utils.types import ArticulationActions
 from isaaclab_assets.robots.anymal import ANYDRIVE_3_LSTM_ACTUATOR_CFG
 from isaaclab_assets.robots.unitree import GO1_ACTUATOR_CFG
 
-from isaaclab_offpolicy.cli.arguments import add_task_arguments
+from isaaclab_offpolicy.cli.arguments import add_task_arguments, add_terrain_argument
 from isaaclab_offpolicy.cli.checkpoints import check_policy_run
 from isaaclab_offpolicy.cli.evaluate import run
 from isaaclab_offpolicy.cli.main import guard
@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     add_task_arguments(result, own_seed=1)
     result.add_argument("--checkpoint", metavar="latest|best|PATH", help="Policy to run with either.")
     result.add_argument("--episodes", type=positive_int, default=256, help="Episodes, all at once; default 256.")
+    add_terrain_argument(result)
     result.add_argument("overrides", nargs="*", help="Overrides such as env.episode_length_s=5.")
     return result
 
