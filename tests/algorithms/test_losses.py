@@ -99,6 +99,11 @@ def test_bell_on_bins() -> None:
     density = [math.erf((edge - 0.31) / (math.sqrt(2) * 0.0375)) for edge in (0.275, 0.325)]
     assert result[0, 26].item() == pytest.approx((density[1] - density[0]) / 2, rel=1e-4)
     assert result[1].argmax() == 40, "beyond the support counts as its end"
+    low, high = losses.bell(torch.tensor([-7.0, 7.0]), support)
+    torch.testing.assert_close(low, high.flip(0))
+    share = [math.erf(edge / (math.sqrt(2) * 0.75)) for edge in (-0.5, 0.5)]  # in bins from the last one's middle
+    whole = math.erf(0.5 / (math.sqrt(2) * 0.75)) + 1.0
+    assert high[40].item() == pytest.approx((share[1] - share[0]) / whole, rel=1e-4)
 
 
 def test_cross_entropy_loss() -> None:
