@@ -10,6 +10,7 @@ reaches other states.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -90,6 +91,9 @@ class HeldNoise(Noise):
         ValueError: If it is held for less than a step.
     """
 
+    name = "held"
+    """Beginning of its kind."""
+
     def __init__(
         self,
         num_envs: int,
@@ -101,7 +105,7 @@ class HeldNoise(Noise):
         super().__init__(num_envs, action_dim, scale, device)
         if hold < 1:
             raise ValueError(f"noise must be held for at least one step, not {hold}")
-        self.hold, self.kind = hold, f"held:{hold}"
+        self.hold, self.kind = hold, f"{self.name}:{hold}"
         self.held = torch.randn(num_envs, action_dim, device=device)
         """The noise that is held, shape [N, A]."""
         self.left = torch.arange(num_envs, device=device) % hold
@@ -134,27 +138,15 @@ class ZetaNoise(HeldNoise):
     Most noise lasts a step, some lasts long: FlashSAC's, which holds it for up to 16 steps (arXiv:2604.04539).
 
     Args:
-        num_envs: Number of environments N.
-        action_dim: Number of joints A.
-        hold: Most steps for which noise is held.
-        scale: As of :class:`Noise`.
-        device: Device of the noise.
+        *args: As for :class:`HeldNoise`; ``hold`` is the most steps for which noise is held.
+        **kwargs: As for :class:`HeldNoise`.
     """
 
-    def __init__(
-        self,
-        num_envs: int,
-        action_dim: int,
-        hold: int = 16,
-        scale: tuple[float, float] = (1.0, 1.0),
-        device: str | torch.device = "cpu",
-    ) -> None:
-        super().__init__(num_envs, action_dim, hold, scale, device)
-        self.kind = f"zeta:{hold}"
-        self._weights = torch.arange(1, hold + 1, device=device, dtype=torch.float32) ** -2.0
+    name = "zeta"
 
     def _lengths(self) -> torch.Tensor:
-        return 1 + torch.multinomial(self._weights, self.shape[0], replacement=True)
+        weights = torch.arange(1, self.hold + 1, device=self.device, dtype=torch.float32) ** -2.0
+        return 1 + torch.multinomial(weights, self.shape[0], replacement=True)
 
 
 class PinkNoise(Noise):
@@ -164,24 +156,15 @@ class PinkNoise(Noise):
     at random, and draws anew where an episode ended.
 
     Args:
-        num_envs: Number of environments N.
-        action_dim: Number of joints A.
-        scale: As of :class:`Noise`.
-        device: Device of the noise.
+        *args: As for :class:`Noise`.
         steps: Length of a sequence, best that of an episode.
         sequences: Number of sequences.
+        **kwargs: As for :class:`Noise`.
     """
 
-    def __init__(
-        self,
-        num_envs: int,
-        action_dim: int,
-        scale: tuple[float, float] = (1.0, 1.0),
-        device: str | torch.device = "cpu",
-        steps: int = 1000,
-        sequences: int = 256,
-    ) -> None:
-        super().__init__(num_envs, action_dim, scale, device)
+    def __init__(self, *args: Any, steps: int = 1000, sequences: int = 256, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        device = self.device
         self.kind = f"pink:{steps}"
         frequency = torch.fft.rfftfreq(steps, device=device)
         amplitude = frequency.clamp(min=1.0 / steps) ** -0.5
@@ -190,9 +173,9 @@ class PinkNoise(Noise):
         bank = torch.fft.irfft(spectrum, n=steps)
         self._bank = (bank / bank.square().mean().sqrt()).flatten()
         self._steps, self._sequences = steps, sequences
-        self.row, self.at = torch.zeros(2, num_envs, action_dim, dtype=torch.long, device=device)
+        self.row, self.at = torch.zeros(2, *self.shape, dtype=torch.long, device=device)
         """The sequence of each joint, and how far along it is, shape [N, A]."""
-        self.reset(torch.ones(num_envs, device=device))
+        self.reset(torch.ones(self.shape[0], device=device))
 
     def reset(self, dones: torch.Tensor) -> None:
         """As :meth:`Noise.reset`."""
@@ -222,23 +205,14 @@ class StateNoise(HeldNoise):
     Args:
         num_envs: Number of environments N.
         action_dim: Number of joints A.
-        hold: Steps for which weights are held.
-        scale: As of :class:`Noise`.
-        device: Device of the noise.
+        *args: As for :class:`HeldNoise`; ``hold`` is the steps for which weights are held.
         features: Number of features F.
     """
 
-    def __init__(
-        self,
-        num_envs: int,
-        action_dim: int,
-        hold: int,
-        scale: tuple[float, float] = (1.0, 1.0),
-        device: str | torch.device = "cpu",
-        features: int = 128,
-    ) -> None:
-        super().__init__(num_envs, features * action_dim, hold, scale, device)
-        self.kind = f"gsde:{hold}"
+    name = "gsde"
+
+    def __init__(self, num_envs: int, action_dim: int, *args: Any, features: int = 128) -> None:
+        super().__init__(num_envs, features * action_dim, *args)
         self.action_shape = num_envs, features, action_dim
 
     def sample(self, features: Callable[[], torch.Tensor] | None = None) -> torch.Tensor:
@@ -280,9 +254,9 @@ def make_noise(
     if kind == "zeta":
         return ZetaNoise(num_envs, action_dim, hold, scale, device)
     if kind == "gsde":
-        return StateNoise(num_envs, action_dim, hold, scale, device, features)
+        return StateNoise(num_envs, action_dim, hold, scale, device, features=features)
     if kind == "pink":
-        return PinkNoise(num_envs, action_dim, scale, device, steps)
+        return PinkNoise(num_envs, action_dim, scale, device, steps=steps)
     if kind == "held" and hold > 1:
         return HeldNoise(num_envs, action_dim, hold, scale, device)
     return Noise(num_envs, action_dim, scale, device)

@@ -10,17 +10,18 @@ import torch
 
 from environments import LinearQuadraticEnv
 from isaaclab_offpolicy.algorithms import QEnsemble, losses
-from isaaclab_offpolicy.algorithms.returns import KINDS, make_returns
+from isaaclab_offpolicy.algorithms.returns import KINDS, Backup, make_returns
 
 ARGUMENTS = (torch.tensor([0.1, 0.2]), torch.tensor([0.9, 0.0]))
 LOG_PROB, ALPHA = torch.tensor([-1.0, 3.0]), torch.tensor(0.1)
+BACKUP = Backup(*ARGUMENTS, LOG_PROB, ALPHA)
 
 
 def test_mean_is_sac() -> None:
     q = torch.tensor([[1.0, 2.0], [0.0, 4.0]])
     returns = make_returns("mean", None, 2, (-5.0, 5.0))
     assert torch.equal(returns.mean(q), q)
-    target = returns.target(*ARGUMENTS, q, LOG_PROB, ALPHA, "min")
+    target = returns.target(q, BACKUP, "min")
     assert torch.equal(target, losses.critic_target(*ARGUMENTS, q, LOG_PROB, ALPHA))
     assert torch.equal(returns.loss(q, target, torch.ones(2)), losses.critic_loss(q, target, torch.ones(2)))
 
@@ -34,7 +35,7 @@ def test_quantiles_leave_out_the_highest(how: str, kept: list[float] | None) -> 
     drop = {"mean": 2, "min": 1, "mean-none-dropped": 0}[how]
     returns = make_returns("quantiles", 4, drop, (-5.0, 5.0))
     assert returns.mean(atoms).tolist() == [[2.25, 2.25], [3.5, 3.5]]
-    target = returns.target(*ARGUMENTS, atoms, LOG_PROB, ALPHA, how[:4].rstrip("-"))
+    target = returns.target(atoms, BACKUP, how[:4].rstrip("-"))
     expected = sorted([4.0, 1.0, 0.0, 4.0, 2.0, 6.0, 3.0, 3.0]) if kept is None else kept
     assert target.shape == (2, len(expected))
     assert target[0].tolist() == pytest.approx([0.1 + 0.9 * (z + 0.1) for z in expected])
@@ -59,7 +60,7 @@ def test_bins_take_the_whole_distribution(how: str) -> None:
     support = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
     z = losses.bellman(*ARGUMENTS, support, LOG_PROB, ALPHA)
     expected = losses.project(z, chosen, support)
-    target = returns.target(*ARGUMENTS, output, LOG_PROB, ALPHA, how)
+    target = returns.target(output, BACKUP, how)
     assert target.shape == (2, 5)
     torch.testing.assert_close(target, expected)
 
@@ -68,7 +69,7 @@ def test_a_bell_is_around_the_scalar_target() -> None:
     returns = make_returns("hl-gauss", 101, 0, (-2.0, 2.0))
     output = torch.randn(2, 2, 101)
     scalar = losses.critic_target(*ARGUMENTS, returns.mean(output), LOG_PROB, ALPHA)
-    target = returns.target(*ARGUMENTS, output, LOG_PROB, ALPHA, "min")
+    target = returns.target(output, BACKUP, "min")
     torch.testing.assert_close(target @ returns.support, scalar, rtol=0.0, atol=1e-3)
 
 
@@ -85,7 +86,7 @@ def test_critics_learn_a_target(kind: str) -> None:
     optimizer = torch.optim.Adam(critic.parameters(), 6e-3)
     for _ in range(150):
         output = critic(obs, action)
-        target = critic.returns.target(reward, done, output.detach(), done, ALPHA, "min")
+        target = critic.returns.target(output.detach(), Backup(reward, done, done, ALPHA), "min")
         optimizer.zero_grad()
         critic.returns.loss(output, target, torch.ones(64)).backward()
         optimizer.step()
@@ -123,3 +124,18 @@ def test_the_range_of_bins_is_part_of_a_checkpoint(make_sac, train_cfg) -> None:
 def test_options_that_cannot_be_used(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         QEnsemble(2, 1, [8], **options)
+
+
+def test_bins_that_are_too_narrow_are_told(make_sac, train_cfg, capsys: pytest.CaptureFixture[str]) -> None:
+    env = LinearQuadraticEnv(16)
+    cfg = train_cfg(learning_starts=32, batch_size=32, learning_rate=3e-3, tau=0.1)
+    cfg["critic"] |= {"predicts": "categorical", "value_range": [-0.5, 0.5]}  # costs are far larger
+    sac = make_sac(env, cfg)
+    for _ in range(8):
+        with torch.inference_mode():
+            obs = env.get_observations()
+            for _ in range(20):
+                obs, rewards, dones, extras = env.step(sac.act(obs))
+                sac.process_env_step(obs, rewards, dones, extras)
+        sac.update()
+    assert capsys.readouterr().err.count("the critics' bins are too narrow") == 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -129,6 +130,10 @@ def test_counts_and_held_noise_go_on(make_sac) -> None:
     assert (other._env_steps, other._steps_owed) == (20, sac._steps_owed) and sac._steps_owed > 0.0
     assert torch.equal(other.noise.held, sac.noise.held) and torch.equal(other.noise.left, sac.noise.left)
     assert math.isclose(other._steps_owed % 1.0, 18 * 16 / 100 % 1.0, abs_tol=1e-6)
+    # as it was stored before there were several kinds
+    earlier = copy.deepcopy(saved)
+    earlier["progress"]["noise"] = [5, *saved["progress"]["noise"]["held:5"]]
+    assert torch.equal(go_on(make_sac, earlier, **options).noise.held, sac.noise.held)
     # noise of another kind, or of other environments, is drawn anew
     assert not torch.equal(go_on(make_sac, saved, **{**options, "noise_hold": 3}).noise.held, sac.noise.held)
     fewer = make_sac(LinearQuadraticEnv(8), **{**BEFORE, **options})

@@ -54,6 +54,7 @@ def test_a_task_has_its_environment_and_agents(task: str) -> None:
         assert bounds.default_pose == tuple(pose[joint] for joint in bounds.joint_names)
     assert sac_cpu.algorithm.action_bounds == f"{box}rad"
     assert sac_cpu.actor.distribution_cfg.init_std * box == pytest.approx(0.05)
+    assert sac.algorithm.normalize == ("all" if terrain == "Flat" else "all-but-height-scan")
     # only percentiles are widened on rough terrain, by whichever agent
     wider = 1.25 if terrain == "Rough" else 1.0
     assert sac.algorithm.percentile_bounds_scale == sac_cpu.algorithm.percentile_bounds_scale == wider

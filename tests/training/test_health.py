@@ -41,3 +41,12 @@ def test_what_is_well_is_not_said() -> None:
     health = LearnerHealth(0.97, 12, -12.0)
     for row in (GOOD, {"alpha": 1.0}, GOOD | {"alpha": 1.0, "entropy": 8.0, "q_mean": 400.0}, GOOD | {"alpha": 0.0}):
         assert not [line for _ in range(2 * ROWS) for line in health.check(row, 1.0)]
+
+
+def test_values_at_the_ends_of_the_critics_bins() -> None:
+    health = LearnerHealth(0.97, 12, -12.0)
+    for value, limits in ((0.7, (-1.0, 1.0)), (-0.7, (-1.0, 1.0)), (5.0, None)):
+        assert not [line for _ in range(2 * ROWS) for line in health.check(GOOD | {"q_mean": value}, 1.0, limits)]
+    lines = [line for _ in range(2 * ROWS) for line in health.check(GOOD | {"q_mean": -0.9}, 1.0, (-1.0, 3.0))]
+    (line,) = lines
+    assert "the mean Q is -0.9, and they end at -1 and 3" in line and "agent.critic.value_range" in line

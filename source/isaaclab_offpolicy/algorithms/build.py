@@ -152,9 +152,9 @@ def _bounds(env: VecEnv, options: SacAlgorithmCfg) -> tuple[ActionBounds, Bounds
 def _replay_buffer(options: SacAlgorithmCfg, env: VecEnv, groups: dict[str, int], device: torch.device) -> ReplayBuffer:
     """The replay buffer, on the learner's device or elsewhere."""
     size = options.buffer_size, env.num_envs, groups, env.num_actions, options.n_steps, options.gamma
-    ages = options.replay_recency, options.replay_newest
+    ages: dict[str, Any] = {"recency": options.replay_recency, "newest": options.replay_newest}
     if options.replay_device is None:
-        return ReplayBuffer(*size, device, options.replay_storage, False, *ages)
+        return ReplayBuffer(*size, device, options.replay_storage, **ages)
     own = torch.device(options.replay_device)
     pinned = device.type == "cuda" and own.type == "cpu"
-    return PrefetchingReplayBuffer(*size, own, options.replay_storage, pinned, *ages, learner_device=device)
+    return PrefetchingReplayBuffer(*size, own, options.replay_storage, pinned, **ages, learner_device=device)

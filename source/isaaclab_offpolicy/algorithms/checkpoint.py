@@ -123,7 +123,10 @@ def load(sac: SAC, saved: dict[str, Any], what: Mapping[str, bool] | None, stric
     sac.schedule_start = sac.num_timesteps
     if progress:
         sac._env_steps, sac._steps_owed = progress["env_steps"], progress["steps_owed"]
-        ((kind, state),) = progress["noise"].items()
+        noise = progress["noise"]
+        if isinstance(noise, list):  # as before there were several kinds
+            noise = {f"held:{noise[0]}": noise[1:]}
+        ((kind, state),) = noise.items()
         if sac.world_size == 1:  # other processes shall not have the first one's noise
             sac.noise.restore(kind, state)
         before = LearningRate(*progress["schedule"])

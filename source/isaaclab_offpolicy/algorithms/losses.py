@@ -60,8 +60,8 @@ def critic_target(
     Returns:
         Targets y, shape [B].
     """
-    next_value = aggregate(next_q, q_aggregation) - alpha * next_log_prob
-    return reward + discount * next_value
+    next_value = aggregate(next_q, q_aggregation)
+    return bellman(reward, discount, next_value.unsqueeze(-1), next_log_prob, alpha).squeeze(-1)
 
 
 def bellman(

@@ -9,6 +9,8 @@ critics have an opinion, is that of the one with the lower mean (``min``), or th
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
@@ -18,31 +20,51 @@ KINDS = ("mean", "quantiles", "categorical", "hl-gauss")
 """What :func:`make_returns` knows."""
 
 
+class Backup(NamedTuple):
+    """What comes between the critics' values of the next state and their targets; see :func:`.losses.critic_target`."""
+
+    reward: torch.Tensor
+    """Discounted rewards of the n steps, shape [B]."""
+
+    discount: torch.Tensor
+    """Factor on the value afterwards, shape [B]."""
+
+    next_log_prob: torch.Tensor
+    """Log-probability of the next action, shape [B]."""
+
+    alpha: torch.Tensor
+    """Temperature, a scalar."""
+
+
 class MeanReturn(nn.Module):
     """Critics with one output, the expected return."""
 
     outputs = 1
     """Outputs of a critic M."""
 
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Lowest and highest value that can be told; None for any."""
+        return None
+
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """Q-values, shape [C, B], of the critics' outputs, shape [C, B] for one output and [C, B, M] for several."""
         return output
 
-    def target(
-        self,
-        reward: torch.Tensor,
-        discount: torch.Tensor,
-        next_output: torch.Tensor,
-        next_log_prob: torch.Tensor,
-        alpha: torch.Tensor,
-        q_aggregation: str,
-    ) -> torch.Tensor:
-        """What the critics are to predict; arguments as of :func:`.losses.critic_target`.
+    def target(self, next_output: torch.Tensor, backup: Backup, q_aggregation: str) -> torch.Tensor:
+        """What the critics are to predict.
+
+        Args:
+            next_output: What the target networks give for the next state and action, of the critics' outputs' shape.
+            backup: The transitions up to there.
+            q_aggregation: ``"min"`` or ``"mean"``.
 
         Returns:
             Targets, shape [B] for one output and [B, K] for several.
         """
-        return losses.critic_target(reward, discount, next_output, next_log_prob, alpha, q_aggregation)
+        return losses.critic_target(
+            backup.reward, backup.discount, next_output, backup.next_log_prob, backup.alpha, q_aggregation
+        )
 
     def loss(self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """The critics' loss for these targets, a scalar; ``weight`` has shape [B]."""
@@ -73,22 +95,14 @@ class QuantileReturn(MeanReturn):
         """As :meth:`MeanReturn.mean`."""
         return output.mean(dim=-1)
 
-    def target(
-        self,
-        reward: torch.Tensor,
-        discount: torch.Tensor,
-        next_output: torch.Tensor,
-        next_log_prob: torch.Tensor,
-        alpha: torch.Tensor,
-        q_aggregation: str,
-    ) -> torch.Tensor:
+    def target(self, next_output: torch.Tensor, backup: Backup, q_aggregation: str) -> torch.Tensor:
         """As :meth:`MeanReturn.target`, in ascending order."""
         if q_aggregation == "min":
             atoms, drop = lower(next_output, self.mean(next_output)), self.drop
         else:
             atoms, drop = next_output.movedim(0, 1).flatten(1), self.drop * len(next_output)
         kept = atoms.sort(dim=-1).values[:, : atoms.shape[-1] - drop]
-        return losses.bellman(reward, discount, kept, next_log_prob, alpha)
+        return losses.bellman(backup.reward, backup.discount, kept, backup.next_log_prob, backup.alpha)
 
     def loss(self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """As :meth:`MeanReturn.loss`."""
@@ -119,26 +133,24 @@ class CategoricalReturn(MeanReturn):
         self.register_buffer("support", torch.linspace(low, high, atoms))
         """Returns at the middle of the bins, shape [M]; part of a checkpoint."""
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """As :attr:`MeanReturn.limits`."""
+        low, high = self.support[[0, -1]].tolist()
+        return low, high
+
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """As :meth:`MeanReturn.mean`."""
         return output.softmax(dim=-1) @ self.support
 
-    def target(
-        self,
-        reward: torch.Tensor,
-        discount: torch.Tensor,
-        next_output: torch.Tensor,
-        next_log_prob: torch.Tensor,
-        alpha: torch.Tensor,
-        q_aggregation: str,
-    ) -> torch.Tensor:
+    def target(self, next_output: torch.Tensor, backup: Backup, q_aggregation: str) -> torch.Tensor:
         """As :meth:`MeanReturn.target`: probabilities."""
         probabilities = next_output.softmax(dim=-1)
         if q_aggregation == "min":
             chosen = lower(probabilities, probabilities @ self.support)
         else:
             chosen = probabilities.mean(dim=0)
-        returns = losses.bellman(reward, discount, self.support, next_log_prob, alpha)
+        returns = losses.bellman(backup.reward, backup.discount, self.support, backup.next_log_prob, backup.alpha)
         return losses.project(returns, chosen, self.support)
 
     def loss(self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -154,19 +166,9 @@ class HLGaussReturn(CategoricalReturn):
         value_range: As of :class:`CategoricalReturn`.
     """
 
-    def target(
-        self,
-        reward: torch.Tensor,
-        discount: torch.Tensor,
-        next_output: torch.Tensor,
-        next_log_prob: torch.Tensor,
-        alpha: torch.Tensor,
-        q_aggregation: str,
-    ) -> torch.Tensor:
+    def target(self, next_output: torch.Tensor, backup: Backup, q_aggregation: str) -> torch.Tensor:
         """As :meth:`MeanReturn.target`: probabilities."""
-        next_q = self.mean(next_output)
-        scalar = losses.critic_target(reward, discount, next_q, next_log_prob, alpha, q_aggregation)
-        return losses.bell(scalar, self.support)
+        return losses.bell(MeanReturn.target(self, self.mean(next_output), backup, q_aggregation), self.support)
 
 
 def lower(values: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:

@@ -233,7 +233,7 @@ class SAC:
         saturation, warnings = self.saturation.pop(self.bounds)
         metrics |= saturation | self.guard.pop()
         metrics["alpha"] = self.entropy_coef().item()
-        for line in warnings + self.health.check(metrics, largest_reward):
+        for line in warnings + self.health.check(metrics, largest_reward, self.critic.returns.limits):
             print(f"[WARNING] {line}", file=sys.stderr)
         metrics["replay_ratio"] = (updates - updates_then) / transitions if transitions else 0.0
         metrics["gradient_steps_per_second"] = (updates - updates_then) / elapsed

@@ -19,6 +19,7 @@ from .backends import Backend
 from .batch import ActorBatch, Batches, CriticBatch
 from .critic import QEnsemble
 from .distribution import SquashedGaussianDistribution
+from .returns import Backup
 from .rsl_rl_cfg import SacAlgorithmCfg, actor_learning_rate
 from .temperature import EntropyCoef
 
@@ -130,9 +131,8 @@ class Update:
                 following = self._q_target(batch.next_obs, next_action).float()
             output = self._q(batch.obs, batch.action).float()
         with torch.no_grad():
-            target = self.returns.target(
-                batch.reward, batch.discount, following, next_log_prob, self.entropy_coef(), self.cfg.q_aggregation
-            )
+            backup = Backup(batch.reward, batch.discount, next_log_prob, self.entropy_coef())
+            target = self.returns.target(following, backup, self.cfg.q_aggregation)
         loss = self.returns.loss(output, target, batch.weight)
         return loss, torch.stack([loss.detach(), self.returns.mean(output.detach()).mean()])
 

@@ -14,6 +14,9 @@ MARGIN = 2.0
 NATS = 3.0
 """Distance of the entropy per joint from its target [nats] that counts as lost: the noise is 20 times too small."""
 
+NEAR = 0.8
+"""Share of the largest value that critics can tell, from which on a mean is too near to it."""
+
 NARROW = -6.0
 """Entropy per joint [nats] that counts as none at a temperature that is not learned: ±0.2 % of the range."""
 
@@ -34,14 +37,21 @@ class LearnerHealth:
         self.gamma, self.joints, self.target_entropy = gamma, joints, target_entropy
         self._rows: dict[str, int] = {}
 
-    def check(self, metrics: Mapping[str, float], largest_reward: float) -> list[str]:
+    def check(
+        self, metrics: Mapping[str, float], largest_reward: float, limits: tuple[float, float] | None = None
+    ) -> list[str]:
         """Warnings about a row of the log.
 
         Args:
             metrics: Means of ``q_mean``, ``entropy`` [nats] and ``alpha``, as far as there are any.
             largest_reward: Largest absolute reward of a step in the replay buffer.
+            limits: Lowest and highest value that the critics can tell; None for any.
         """
-        found = {**self._divergence(metrics, largest_reward), **self._collapse(metrics, largest_reward)}
+        found = {
+            **self._divergence(metrics, largest_reward),
+            **self._at_limits(metrics, limits),
+            **self._collapse(metrics, largest_reward),
+        }
         self._rows = {name: self._rows.get(name, 0) + 1 if name in found else self._said(name) for name in _NAMES}
         return [text for name, text in found.items() if self._rows[name] == ROWS]
 
@@ -62,6 +72,16 @@ class LearnerHealth:
             "divergence": f"the critics diverge: the mean Q is {value:.3g}, where rewards of up to {largest_reward:.3g}"
             f" allow {limit / MARGIN:.3g}; often the learning rate is too large or tau: try a smaller"
             " agent.algorithm.learning_rate, or agent.algorithm.max_grad_norm=1"
+        }
+
+    def _at_limits(self, metrics: Mapping[str, float], limits: tuple[float, float] | None) -> dict[str, str]:
+        value = metrics.get("q_mean")
+        if value is None or limits is None or NEAR * limits[0] < value < NEAR * limits[1]:
+            return {}
+        return {
+            "limits": f"the critics' bins are too narrow: the mean Q is {value:.3g}, and they end at {limits[0]:.3g}"
+            f" and {limits[1]:.3g}; begin anew with a wider agent.critic.value_range, or"
+            " agent.algorithm.normalize_rewards=true"
         }
 
     def _collapse(self, metrics: Mapping[str, float], largest_reward: float) -> dict[str, str]:
@@ -92,4 +112,4 @@ class LearnerHealth:
         return result
 
 
-_NAMES = ("divergence", "entropy", "alpha", "no alpha")
+_NAMES = ("divergence", "limits", "entropy", "alpha", "no alpha")
